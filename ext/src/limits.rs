@@ -1,0 +1,100 @@
+use crate::error::KvError;
+use crate::store::AtomicWrite;
+
+/// The sizes and counts a call may have. Each has a `TypeError` of its own that names it.
+///
+/// The default is Deno's; an embedder can change them with
+/// [`KvOptions::limits`](crate::KvOptions::limits).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+  /// Bytes of an encoded key in a check or a mutation: 2048.
+  pub write_key_bytes: usize,
+  /// Bytes of an encoded key to read, or of a boundary of a range: 2049.
+  pub read_key_bytes: usize,
+  /// Bytes of a value as it is stored: 65,536.
+  pub value_bytes: usize,
+  /// Keys in one `getMany`: 10.
+  pub read_ranges: usize,
+  /// Entries in one read, which is one batch of a `list`: 1000.
+  pub read_entries: usize,
+  /// Checks in one atomic operation: 100.
+  pub checks: usize,
+  /// Mutations in one atomic operation: 1000.
+  pub mutations: usize,
+  /// Bytes of keys and values in one atomic operation: 819,200.
+  pub total_mutation_bytes: usize,
+  /// Bytes of keys in one atomic operation: 81,920.
+  pub total_key_bytes: usize,
+}
+
+impl Default for Limits {
+  fn default() -> Self {
+    Self {
+      write_key_bytes: 2048,
+      read_key_bytes: 2049,
+      value_bytes: 65_536,
+      read_ranges: 10,
+      read_entries: 1000,
+      checks: 100,
+      mutations: 1000,
+      total_mutation_bytes: 819_200,
+      total_key_bytes: 81_920,
+    }
+  }
+}
+
+impl Limits {
+  /// Whether an encoded key, or a boundary of a range, may be read.
+  pub(crate) fn check_read_key(&self, key: &[u8]) -> Result<(), KvError> {
+    if key.len() > self.read_key_bytes {
+      return Err(KvError::KeyTooLargeToRead(self.read_key_bytes));
+    }
+    Ok(())
+  }
+
+  /// Whether an atomic operation may have so many parts. Checked before they are looked at.
+  pub(crate) fn check_counts(&self, checks: usize, mutations: usize) -> Result<(), KvError> {
+    if checks > self.checks {
+      return Err(KvError::TooManyChecks(self.checks));
+    }
+    if mutations > self.mutations {
+      return Err(KvError::TooManyMutations(self.mutations));
+    }
+    Ok(())
+  }
+
+  /// Whether an atomic operation's keys and values may be written. The sums are Deno's: a key
+  /// counts once for being there and once more with its value.
+  pub(crate) fn check_write(&self, write: &AtomicWrite) -> Result<(), KvError> {
+    let mut total = 0;
+    let checked = write.checks.iter().map(|check| &check.key);
+    let mutated = write.mutations.iter().map(|mutation| &mutation.key);
+    for key in checked.chain(mutated) {
+      if key.is_empty() {
+        return Err(KvError::EmptyKey);
+      }
+      if key.len() > self.write_key_bytes {
+        return Err(KvError::KeyTooLargeToWrite(self.write_key_bytes));
+      }
+      total += key.len();
+    }
+    let mut total_keys = 0;
+    for mutation in &write.mutations {
+      if let Some(value) = mutation.kind.value() {
+        if value.size() > self.value_bytes {
+          return Err(KvError::ValueTooLarge(self.value_bytes));
+        }
+        total += value.size() + mutation.key.len();
+        total_keys += mutation.key.len();
+      }
+    }
+    if total > self.total_mutation_bytes {
+      return Err(KvError::TotalMutationTooLarge(self.total_mutation_bytes));
+    }
+    if total_keys > self.total_key_bytes {
+      return Err(KvError::TotalKeyTooLarge(self.total_key_bytes));
+    }
+    Ok(())
+  }
+}

@@ -1,0 +1,133 @@
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use deno_core::error::ResourceError;
+use deno_core::{GarbageCollected, v8};
+
+use crate::error::KvError;
+use crate::limits::Limits;
+use crate::store::{Answer, Clock, CommitOutcome, Entry, Store, StoreError};
+
+/// What is behind a `Deno.Kv` object: an open database, until it is closed.
+pub(crate) struct Handle {
+  store: RefCell<Option<Arc<dyn Store>>>,
+  pub(super) limits: Limits,
+  pub(super) clock: Arc<dyn Clock>,
+  /// Calls that a thread is at work on.
+  pub(super) reads: Parked<Vec<Vec<Entry>>>,
+  pub(super) commits: Parked<CommitOutcome>,
+}
+
+impl Handle {
+  pub(super) fn new(store: Arc<dyn Store>, limits: Limits, clock: Arc<dyn Clock>) -> Rc<Self> {
+    Rc::new(Self {
+      store: RefCell::new(Some(store)),
+      limits,
+      clock,
+      reads: Parked::default(),
+      commits: Parked::default(),
+    })
+  }
+
+  /// The store, or `BadResource` after `close()`.
+  pub(super) fn store(&self) -> Result<Ref<'_, Arc<dyn Store>>, KvError> {
+    Ref::filter_map(self.store.borrow(), Option::as_ref)
+      .map_err(|_| KvError::Closed(ResourceError::BadResourceId))
+  }
+
+  /// Closes the handle; false if it was closed before. The last handle of a database closes the
+  /// database.
+  pub(super) fn close(&self) -> bool {
+    // Taken out first: dropping it may take a moment, and nobody may find it meanwhile.
+    let store = self.store.borrow_mut().take();
+    store.is_some()
+  }
+}
+
+/// Answers that are not there yet, by ticket. JavaScript gets the ticket from a synchronous op,
+/// which is all it takes when the answer is there at once; else it waits with an asynchronous one.
+pub(super) struct Parked<T> {
+  last_ticket: Cell<u32>,
+  waiting: RefCell<HashMap<u32, Answer<T>>>,
+  ready: RefCell<HashMap<u32, Result<T, StoreError>>>,
+}
+
+impl<T> Default for Parked<T> {
+  fn default() -> Self {
+    Self {
+      last_ticket: Cell::default(),
+      waiting: RefCell::default(),
+      ready: RefCell::default(),
+    }
+  }
+}
+
+impl<T> Parked<T> {
+  /// The ticket for an answer.
+  pub(super) fn park(&self, answer: Answer<T>) -> u32 {
+    let ticket = self.last_ticket.get().wrapping_add(1);
+    self.last_ticket.set(ticket);
+    self.waiting.borrow_mut().insert(ticket, answer);
+    ticket
+  }
+
+  /// Waits until the answer is there.
+  pub(super) async fn wait(&self, ticket: u32) {
+    let answer = self.waiting.borrow_mut().remove(&ticket);
+    if let Some(answer) = answer {
+      let result = answer.wait().await;
+      self.ready.borrow_mut().insert(ticket, result);
+    }
+  }
+
+  /// The answer that was waited for.
+  pub(super) fn take(&self, ticket: u32) -> Result<T, StoreError> {
+    let result = self.ready.borrow_mut().remove(&ticket);
+    result.unwrap_or(Err(StoreError::Stopped))
+  }
+}
+
+/// The JavaScript object that `js/` keeps in a private field of `Deno.Kv`. An object the garbage
+/// collector knows, and no number in a resource table: a database nobody can reach any more is
+/// closed without anybody's doing.
+pub(crate) struct HandleObject(pub(super) Rc<Handle>);
+
+// SAFETY: `trace` must visit every reference to the JavaScript heap that the object holds. There
+// is none: `Handle` holds Rust values only. (There is no safe way to say so: the trait itself is
+// unsafe.)
+unsafe impl GarbageCollected for HandleObject {
+  fn trace(&self, _visitor: &mut v8::cppgc::Visitor) {}
+
+  fn get_name(&self) -> &'static std::ffi::CStr {
+    c"KvHandle"
+  }
+}
+
+/// Every handle that is open in a runtime. When the runtime goes, all of them are closed, also
+/// those whose objects the garbage collector has not come to.
+#[derive(Default)]
+pub(crate) struct OpenHandles {
+  handles: Vec<Weak<Handle>>,
+  prune_at: usize,
+}
+
+impl OpenHandles {
+  pub(super) fn add(&mut self, handle: &Rc<Handle>) {
+    if self.handles.len() >= self.prune_at {
+      self.handles.retain(|handle| handle.strong_count() > 0);
+      // Doubling keeps the work for each handle constant.
+      self.prune_at = self.handles.len() * 2 + 16;
+    }
+    self.handles.push(Rc::downgrade(handle));
+  }
+}
+
+impl Drop for OpenHandles {
+  fn drop(&mut self) {
+    for handle in self.handles.iter().filter_map(Weak::upgrade) {
+      handle.close();
+    }
+  }
+}

@@ -1,0 +1,137 @@
+use deno_core::v8;
+
+use crate::error::KvError;
+use crate::key::{KeyEncoder, KeyParts, PartRef};
+
+/// Most keys are shorter.
+const USUAL_KEY_BYTES: usize = 64;
+
+/// Names the type of a value in an error message.
+pub(super) fn type_name(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> String {
+  if value.is_null() {
+    return "null".into();
+  }
+  value.type_of(scope).to_rust_string_lossy(scope)
+}
+
+/// The array a key is, or a `TypeError`.
+pub(super) fn key_array<'s>(
+  scope: &mut v8::PinScope<'_, '_>,
+  key: v8::Local<'s, v8::Value>,
+) -> Result<v8::Local<'s, v8::Array>, KvError> {
+  v8::Local::<v8::Array>::try_from(key).map_err(|_| KvError::KeyNotArray(type_name(scope, key)))
+}
+
+/// Encodes a key that JavaScript hands over.
+pub(super) fn encode(
+  scope: &mut v8::PinScope<'_, '_>,
+  key: v8::Local<v8::Value>,
+) -> Result<Vec<u8>, KvError> {
+  let key = key_array(scope, key)?;
+  let length = key.length();
+  encode_parts(scope, key, length)
+}
+
+/// Encodes the first `length` parts.
+pub(super) fn encode_parts(
+  scope: &mut v8::PinScope<'_, '_>,
+  key: v8::Local<v8::Array>,
+  length: u32,
+) -> Result<Vec<u8>, KvError> {
+  let mut encoder = KeyEncoder::with_capacity(USUAL_KEY_BYTES);
+  for index in 0..length {
+    // An element can be a getter, and a getter can throw.
+    let part = key.get_index(scope, index).ok_or(KvError::Pending)?;
+    push_part(scope, &mut encoder, part)?;
+  }
+  Ok(encoder.finish())
+}
+
+fn push_part(
+  scope: &mut v8::PinScope<'_, '_>,
+  encoder: &mut KeyEncoder,
+  part: v8::Local<v8::Value>,
+) -> Result<(), KvError> {
+  if let Ok(string) = v8::Local::<v8::String>::try_from(part) {
+    push_string(scope, encoder, string)?;
+  } else if part.is_number() {
+    let number = part.number_value(scope).ok_or(KvError::Pending)?;
+    encoder.push_number(number);
+  } else if let Ok(bigint) = v8::Local::<v8::BigInt>::try_from(part) {
+    let mut words = vec![0; bigint.word_count()];
+    let (negative, words) = bigint.to_words_array(&mut words);
+    let magnitude: Vec<u8> = words.iter().rev().flat_map(|word| word.to_be_bytes()).collect();
+    encoder.push_bigint(negative, &magnitude)?;
+  } else if part.is_boolean() {
+    encoder.push_bool(part.is_true());
+  } else if let Ok(view) = v8::Local::<v8::ArrayBufferView>::try_from(part) {
+    let mut bytes = vec![0; view.byte_length()];
+    let copied = view.copy_contents(&mut bytes);
+    bytes.truncate(copied);
+    encoder.push_bytes(&bytes);
+  } else {
+    return Err(KvError::KeyPartType);
+  }
+  Ok(())
+}
+
+fn push_string(
+  scope: &mut v8::PinScope<'_, '_>,
+  encoder: &mut KeyEncoder,
+  string: v8::Local<v8::String>,
+) -> Result<(), KvError> {
+  if string.is_onebyte() {
+    // Latin-1 has no surrogates.
+    encoder.push_string(&string.to_rust_string_lossy(scope));
+    return Ok(());
+  }
+  let mut units = vec![0; string.length()];
+  string.write_v2(scope, 0, &mut units, v8::WriteFlags::empty());
+  let string = String::from_utf16(&units).map_err(|_| KvError::KeyPartNotWellFormed)?;
+  encoder.push_string(&string);
+  Ok(())
+}
+
+/// The JavaScript array of an encoded key.
+pub(super) fn decode<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  key: &[u8],
+) -> Result<v8::Local<'s, v8::Array>, KvError> {
+  let mut parts = Vec::with_capacity(4);
+  for part in KeyParts::new(key) {
+    parts.push(decode_part(scope, part?)?);
+  }
+  Ok(v8::Array::new_with_elements(scope, &parts))
+}
+
+fn decode_part<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  part: PartRef<'_>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  Ok(match part {
+    PartRef::String(string) => v8::String::new(scope, &string).ok_or(KvError::Pending)?.into(),
+    PartRef::Number(number) => v8::Number::new(scope, number).into(),
+    PartRef::Bool(bool) => v8::Boolean::new(scope, bool).into(),
+    PartRef::Bytes(bytes) => bytes_to_v8(scope, bytes.into_owned())?.into(),
+    PartRef::BigInt(negative, magnitude) => {
+      let words: Vec<u64> = magnitude
+        .rchunks(8)
+        .map(|digits| digits.iter().fold(0, |word, digit| word << 8 | u64::from(*digit)))
+        .collect();
+      v8::BigInt::new_from_words(scope, negative, &words)
+        .ok_or(KvError::Pending)?
+        .into()
+    }
+  })
+}
+
+/// A `Uint8Array` that owns `bytes`.
+pub(super) fn bytes_to_v8<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  bytes: Vec<u8>,
+) -> Result<v8::Local<'s, v8::Uint8Array>, KvError> {
+  let length = bytes.len();
+  let store = v8::ArrayBuffer::new_backing_store_from_vec(bytes).make_shared();
+  let buffer = v8::ArrayBuffer::with_backing_store(scope, &store);
+  v8::Uint8Array::new(scope, buffer, 0, length).ok_or(KvError::Pending)
+}

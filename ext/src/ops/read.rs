@@ -1,0 +1,325 @@
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+
+use deno_core::{op2, v8};
+
+use super::handle::{Handle, HandleObject};
+use super::value::Decoders;
+use super::{key, rethrow, value};
+use crate::error::KvError;
+use crate::selector::Selector;
+use crate::store::{Answer, Entry, ReadRange};
+
+/// The range of one key.
+fn point(
+  scope: &mut v8::PinScope<'_, '_>,
+  key: v8::Local<v8::Value>,
+) -> Result<ReadRange, KvError> {
+  key::encode(scope, key).map(ReadRange::point)
+}
+
+/// Reads, if the handle is open and the keys are of a size that may be read. A range's end counts
+/// as a key: so a get takes one byte less, as in Deno.
+fn read(handle: &Handle, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Vec<Entry>>>, KvError> {
+  let store = handle.store()?;
+  for range in &ranges {
+    handle.limits.check_read_key(&range.start)?;
+    handle.limits.check_read_key(&range.end)?;
+  }
+  Ok(store.snapshot_read(ranges))
+}
+
+/// Property names of an entry, made once for all entries of a read.
+struct EntryShape<'s> {
+  names: [v8::Local<'s, v8::Name>; 3],
+  prototype: v8::Local<'s, v8::Value>,
+}
+
+impl<'s> EntryShape<'s> {
+  fn new(scope: &mut v8::PinScope<'s, '_>) -> Result<Self, KvError> {
+    let name = |name: &[u8]| {
+      v8::String::new_from_one_byte(scope, name, v8::NewStringType::Internalized)
+        .map(v8::Local::<v8::Name>::from)
+        .ok_or(KvError::Pending)
+    };
+    let names = [name(b"key")?, name(b"value")?, name(b"versionstamp")?];
+    // An object literal's prototype, whatever `Object` has been made to be.
+    let prototype = v8::Object::new(scope).get_prototype(scope).ok_or(KvError::Pending)?;
+    Ok(Self { names, prototype })
+  }
+
+  fn entry(
+    &self,
+    scope: &mut v8::PinScope<'s, '_>,
+    key: v8::Local<'s, v8::Value>,
+    value: v8::Local<'s, v8::Value>,
+    versionstamp: v8::Local<'s, v8::Value>,
+  ) -> v8::Local<'s, v8::Value> {
+    let values = [key, value, versionstamp];
+    v8::Object::with_prototype_and_properties(scope, self.prototype, &self.names, &values).into()
+  }
+
+  fn found(
+    &self,
+    scope: &mut v8::PinScope<'s, '_>,
+    entry: Entry,
+    decoders: &Decoders<'s>,
+  ) -> Result<v8::Local<'s, v8::Value>, KvError> {
+    let key = key::decode(scope, &entry.key)?.into();
+    let value = value::to_v8(scope, entry.value, decoders)?;
+    let hex = entry.versionstamp.to_hex();
+    let versionstamp =
+      v8::String::new_from_one_byte(scope, &hex, v8::NewStringType::Normal)
+        .ok_or(KvError::Pending)?
+        .into();
+    Ok(self.entry(scope, key, value, versionstamp))
+  }
+
+  /// What a get returns for a key that is not set: the caller's own key.
+  fn missing(
+    &self,
+    scope: &mut v8::PinScope<'s, '_>,
+    key: v8::Local<'s, v8::Value>,
+  ) -> v8::Local<'s, v8::Value> {
+    let null = v8::null(scope).into();
+    self.entry(scope, key, null, null)
+  }
+}
+
+/// A store may answer later. Then the caller gets a ticket, to wait with `op_kv_wait_read` and to
+/// give to `op_kv_take_read`.
+fn park<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  handle: &Handle,
+  answer: Answer<Vec<Vec<Entry>>>,
+) -> v8::Local<'s, v8::Value> {
+  v8::Integer::new_from_unsigned(scope, handle.reads.park(answer)).into()
+}
+
+/// The entry of `key`, or a ticket.
+#[op2(reentrant)]
+pub fn op_kv_get<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  #[cppgc] handle: &HandleObject,
+  key: v8::Local<'s, v8::Value>,
+  host_objects: v8::Local<'s, v8::Object>,
+  u64_class: v8::Local<'s, v8::Function>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let handle = handle.0.clone();
+  v8::tc_scope!(let scope, scope);
+  let result = get(scope, &handle, key, &Decoders { host_objects, u64_class });
+  rethrow(scope, result)
+}
+
+fn get<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  handle: &Handle,
+  key: v8::Local<'s, v8::Value>,
+  decoders: &Decoders<'s>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let answer = read(handle, vec![point(scope, key)?])?;
+  let Answer::Now(result) = answer else {
+    return Ok(park(scope, handle, answer));
+  };
+  let shape = EntryShape::new(scope)?;
+  match result?.pop().and_then(|mut entries| entries.pop()) {
+    Some(entry) => shape.found(scope, entry, decoders),
+    None => Ok(shape.missing(scope, key)),
+  }
+}
+
+/// The entries of `keys`, in order and from one snapshot, or a ticket.
+#[op2(reentrant)]
+pub fn op_kv_get_many<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  #[cppgc] handle: &HandleObject,
+  keys: v8::Local<'s, v8::Value>,
+  host_objects: v8::Local<'s, v8::Object>,
+  u64_class: v8::Local<'s, v8::Function>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let handle = handle.0.clone();
+  v8::tc_scope!(let scope, scope);
+  let result = get_many(scope, &handle, keys, &Decoders { host_objects, u64_class });
+  rethrow(scope, result)
+}
+
+fn get_many<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  handle: &Handle,
+  keys: v8::Local<'s, v8::Value>,
+  decoders: &Decoders<'s>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let Ok(keys) = v8::Local::<v8::Array>::try_from(keys) else {
+    return Err(KvError::Argument {
+      name: "keys",
+      expected: "an array of keys",
+      received: key::type_name(scope, keys),
+    });
+  };
+  let max = handle.limits.read_ranges;
+  if keys.length() as usize > max {
+    return Err(KvError::TooManyRanges(max));
+  }
+  let mut asked = Vec::with_capacity(keys.length() as usize);
+  let mut ranges = Vec::with_capacity(asked.capacity());
+  for index in 0..keys.length() {
+    let key = keys.get_index(scope, index).ok_or(KvError::Pending)?;
+    ranges.push(point(scope, key)?);
+    asked.push(key);
+  }
+  let answer = read(handle, ranges)?;
+  let Answer::Now(result) = answer else {
+    return Ok(park(scope, handle, answer));
+  };
+  let shape = EntryShape::new(scope)?;
+  let mut entries = Vec::with_capacity(asked.len());
+  for (key, mut found) in asked.into_iter().zip(result?) {
+    entries.push(match found.pop() {
+      Some(entry) => shape.found(scope, entry, decoders)?,
+      None => shape.missing(scope, key),
+    });
+  }
+  Ok(v8::Array::new_with_elements(scope, &entries).into())
+}
+
+/// A key of a selector: `undefined` and `null` mean there is none.
+fn selector_key(
+  scope: &mut v8::PinScope<'_, '_>,
+  key: v8::Local<v8::Value>,
+) -> Result<Option<Vec<u8>>, KvError> {
+  if key.is_null_or_undefined() {
+    return Ok(None);
+  }
+  key::encode(scope, key).map(Some)
+}
+
+fn selector(
+  scope: &mut v8::PinScope<'_, '_>,
+  prefix: v8::Local<v8::Value>,
+  start: v8::Local<v8::Value>,
+  end: v8::Local<v8::Value>,
+) -> Result<Selector, KvError> {
+  let prefix = selector_key(scope, prefix)?;
+  let start = selector_key(scope, start)?;
+  let end = selector_key(scope, end)?;
+  Ok(Selector::new(prefix, start, end)?)
+}
+
+/// The next entries of a list, as an array, or a ticket.
+#[op2(reentrant)]
+#[allow(clippy::too_many_arguments, reason = "an object to carry them would be one more allocation")]
+pub fn op_kv_list<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  #[cppgc] handle: &HandleObject,
+  prefix: v8::Local<'s, v8::Value>,
+  start: v8::Local<'s, v8::Value>,
+  end: v8::Local<'s, v8::Value>,
+  limit: f64,
+  reverse: bool,
+  #[string] cursor: Option<String>,
+  host_objects: v8::Local<'s, v8::Object>,
+  u64_class: v8::Local<'s, v8::Function>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let handle = handle.0.clone();
+  v8::tc_scope!(let scope, scope);
+  let decoders = Decoders { host_objects, u64_class };
+  let result = selector(scope, prefix, start, end)
+    .and_then(|selector| list(scope, &handle, &selector, limit, reverse, cursor.as_deref(), &decoders));
+  rethrow(scope, result)
+}
+
+fn list<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  handle: &Handle,
+  selector: &Selector,
+  limit: f64,
+  reverse: bool,
+  cursor: Option<&str>,
+  decoders: &Decoders<'s>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let (start, end) = selector.range(cursor, reverse)?;
+  let max = handle.limits.read_entries;
+  // `js/` has checked that it is a positive integer; a float holds the largest of them.
+  if limit > max as f64 {
+    return Err(KvError::TooManyEntries(max));
+  }
+  let limit = NonZeroU32::new(limit as u32).unwrap_or(NonZeroU32::MIN);
+  let range = ReadRange { start, end, limit, reverse };
+  let answer = read(handle, vec![range])?;
+  let Answer::Now(result) = answer else {
+    return Ok(park(scope, handle, answer));
+  };
+  let shape = EntryShape::new(scope)?;
+  let entries = result?.pop().unwrap_or_default();
+  range_to_v8(scope, entries, &shape, decoders)
+}
+
+fn range_to_v8<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  entries: Vec<Entry>,
+  shape: &EntryShape<'s>,
+  decoders: &Decoders<'s>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let mut found = Vec::with_capacity(entries.len());
+  for entry in entries {
+    found.push(shape.found(scope, entry, decoders)?);
+  }
+  Ok(v8::Array::new_with_elements(scope, &found).into())
+}
+
+/// Waits for the read under a ticket.
+#[op2]
+pub fn op_kv_wait_read(
+  #[cppgc] handle: &HandleObject,
+  #[smi] ticket: u32,
+) -> impl Future<Output = ()> + use<> {
+  let handle: Rc<Handle> = handle.0.clone();
+  async move { handle.reads.wait(ticket).await }
+}
+
+/// What the read under a ticket has found: for each range an array of entries.
+#[op2(reentrant)]
+pub fn op_kv_take_read<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  #[cppgc] handle: &HandleObject,
+  #[smi] ticket: u32,
+  host_objects: v8::Local<'s, v8::Object>,
+  u64_class: v8::Local<'s, v8::Function>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let ranges = handle.0.reads.take(ticket)?;
+  v8::tc_scope!(let scope, scope);
+  let result = take_read(scope, ranges, &Decoders { host_objects, u64_class });
+  rethrow(scope, result)
+}
+
+fn take_read<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  ranges: Vec<Vec<Entry>>,
+  decoders: &Decoders<'s>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let shape = EntryShape::new(scope)?;
+  let mut read = Vec::with_capacity(ranges.len());
+  for entries in ranges {
+    read.push(range_to_v8(scope, entries, &shape, decoders)?);
+  }
+  Ok(v8::Array::new_with_elements(scope, &read).into())
+}
+
+/// The cursor that continues a list after `boundary`.
+#[op2(reentrant)]
+pub fn op_kv_cursor<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  prefix: v8::Local<'s, v8::Value>,
+  start: v8::Local<'s, v8::Value>,
+  end: v8::Local<'s, v8::Value>,
+  boundary: v8::Local<'s, v8::Value>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  v8::tc_scope!(let scope, scope);
+  let cursor = selector(scope, prefix, start, end).and_then(|selector| {
+    let boundary = key::encode(scope, boundary)?;
+    let cursor = selector.cursor(&boundary)?;
+    v8::String::new(scope, &cursor).map(Into::into).ok_or(KvError::Pending)
+  });
+  rethrow(scope, cursor)
+}

@@ -1,0 +1,94 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::ErrorCode;
+
+use crate::value::ValueDecodeError;
+
+/// Why a store call failed. Nothing of a failed write is stored.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+  /// The file can't be opened or created.
+  #[error("unable to open database file: {}: {reason}", path.display())]
+  CannotOpen {
+    /// The file.
+    path: PathBuf,
+    /// What stands in the way.
+    reason: String,
+  },
+  /// The file is there, and is something else than a SQLite database.
+  #[error("file is not a database: {}", path.display())]
+  NotADatabase {
+    /// The file.
+    path: PathBuf,
+  },
+  /// A later version of this library, or of Deno, has changed the file's tables.
+  #[error(
+    "the database {} has format version {found}; this program knows versions up to {known}: \
+     open it with a newer one. The file was left as it is", path.display()
+  )]
+  NewerFormat {
+    /// The file.
+    path: PathBuf,
+    /// Its version.
+    found: i64,
+    /// The newest version this program knows.
+    known: i64,
+  },
+  /// A write to a database whose file may only be read.
+  #[error("Can not write to a read-only database: {}", path.display())]
+  ReadOnly {
+    /// The file.
+    path: PathBuf,
+  },
+  /// Another process kept the write lock for longer than the store waits.
+  #[error(
+    "database is locked: {}: another process has held its write lock for {waited_ms} ms. \
+     Nothing was written; try again", path.display()
+  )]
+  Locked {
+    /// The file.
+    path: PathBuf,
+    /// How long the store waited.
+    waited_ms: u64,
+  },
+  /// Anything else that SQLite reports: no space left, an I/O error, a damaged file.
+  #[error("{source}: {}", path.display())]
+  Sqlite {
+    /// The file, or `:memory:`.
+    path: PathBuf,
+    /// SQLite's own words.
+    source: Arc<rusqlite::Error>,
+  },
+  /// `sum`, `min` or `max` on values that can't be combined.
+  #[error("{0}")]
+  TypeMismatch(String),
+  /// A stored value that can't be read.
+  #[error(transparent)]
+  Value(Arc<ValueDecodeError>),
+  /// The thread that worked for this database has ended.
+  #[error("Database is closed.")]
+  Stopped,
+}
+
+impl From<ValueDecodeError> for StoreError {
+  fn from(error: ValueDecodeError) -> Self {
+    Self::Value(Arc::new(error))
+  }
+}
+
+impl StoreError {
+  /// An error of a call on an open database.
+  pub(crate) fn from_sqlite(path: &Path, waited_ms: u64, error: rusqlite::Error) -> Self {
+    let path = path.to_path_buf();
+    match error.sqlite_error_code() {
+      Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path, waited_ms },
+      Some(ErrorCode::ReadOnly) => Self::ReadOnly { path },
+      Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
+      _ => Self::Sqlite {
+        path,
+        source: Arc::new(error),
+      },
+    }
+  }
+}

@@ -1,0 +1,223 @@
+//! How atomic writes become one SQLite transaction, and one fsync.
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use crate::store::number::Number;
+use crate::store::{AtomicWrite, CommitOutcome, Mutation, MutationKind, StoreError};
+use crate::value::Value;
+use crate::versionstamp::Versionstamp;
+
+const VERSION_OF: &str = "SELECT version FROM kv
+  WHERE k = ?1 AND (expiration_ms < 0 OR expiration_ms > ?2)";
+const VALUE_OF: &str = "SELECT v, v_encoding FROM kv
+  WHERE k = ?1 AND (expiration_ms < 0 OR expiration_ms > ?2)";
+const SET: &str = "INSERT INTO kv (k, v, v_encoding, version, expiration_ms)
+  VALUES (?1, ?2, ?3, ?4, ?5)
+  ON CONFLICT (k) DO UPDATE SET
+    v = excluded.v, v_encoding = excluded.v_encoding,
+    version = excluded.version, expiration_ms = excluded.expiration_ms";
+const DELETE: &str = "DELETE FROM kv WHERE k = ?1";
+const GET_COUNTER: &str = "SELECT version FROM data_version WHERE k = 0";
+const SET_COUNTER: &str = "UPDATE data_version SET version = ?1 WHERE k = 0";
+
+/// Stored as the expiry of what never expires.
+const NEVER: i64 = -1;
+
+/// Why one write of a group failed.
+#[derive(Debug)]
+pub(super) enum WriteError {
+  /// SQLite refused; perhaps the whole transaction is lost.
+  Sqlite(rusqlite::Error),
+  /// The write asks for something its data don't allow. The rest of the group goes on.
+  Refused(StoreError),
+}
+
+impl From<rusqlite::Error> for WriteError {
+  fn from(error: rusqlite::Error) -> Self {
+    Self::Sqlite(error)
+  }
+}
+
+/// What became of each write of a group that was committed, in order.
+pub(super) type GroupOutcome = Vec<Result<CommitOutcome, WriteError>>;
+
+/// Commits all `writes` in one transaction. Each is atomic on its own: one that fails is rolled
+/// back alone, and the others are committed.
+///
+/// # Errors
+/// The transaction as a whole failed: nothing of any write is stored.
+pub(super) fn commit_group<'a>(
+  connection: &mut Connection,
+  writes: impl IntoIterator<Item = &'a AtomicWrite>,
+  now_ms: u64,
+) -> rusqlite::Result<GroupOutcome> {
+  let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+  let counter: i64 = transaction
+    .prepare_cached(GET_COUNTER)?
+    .query_row([], |row| row.get(0))?;
+  let mut version = counter;
+  let mut outcomes = Vec::new();
+  for write in writes {
+    let savepoint = transaction.savepoint()?;
+    match apply(&savepoint, write, version + 1, now_ms) {
+      Ok(outcome) => {
+        savepoint.commit()?;
+        if let CommitOutcome::Committed(_) = outcome {
+          version += 1;
+        }
+        outcomes.push(Ok(outcome));
+      }
+      Err(error) => {
+        let undone = savepoint.finish();
+        // A full disk, for one, can make SQLite roll back the whole transaction. Then the writes
+        // before this one are gone as well, and none of them may be answered with success.
+        if let WriteError::Sqlite(error) = error {
+          if transaction.is_autocommit() {
+            return Err(error);
+          }
+          outcomes.push(Err(WriteError::Sqlite(error)));
+        } else {
+          outcomes.push(Err(error));
+        }
+        undone?;
+      }
+    }
+  }
+  if version != counter {
+    transaction.prepare_cached(SET_COUNTER)?.execute([version])?;
+  }
+  transaction.commit()?;
+  Ok(outcomes)
+}
+
+fn apply(
+  connection: &Connection,
+  write: &AtomicWrite,
+  version: i64,
+  now_ms: u64,
+) -> Result<CommitOutcome, WriteError> {
+  for check in &write.checks {
+    let stored: Option<i64> = connection
+      .prepare_cached(VERSION_OF)?
+      .query_row(params![check.key, now_ms as i64], |row| row.get(0))
+      .optional()?;
+    if stored.map(|version| Versionstamp::from_version(version as u64)) != check.versionstamp {
+      return Ok(CommitOutcome::CheckFailed);
+    }
+  }
+  let commit = Commit {
+    connection,
+    version,
+    now_ms,
+  };
+  for mutation in &write.mutations {
+    commit.mutate(mutation)?;
+  }
+  Ok(CommitOutcome::Committed(commit.versionstamp()))
+}
+
+/// One atomic write at work.
+struct Commit<'a> {
+  connection: &'a Connection,
+  version: i64,
+  now_ms: u64,
+}
+
+impl Commit<'_> {
+  fn versionstamp(&self) -> Versionstamp {
+    Versionstamp::from_version(self.version as u64)
+  }
+
+  fn mutate(&self, mutation: &Mutation) -> Result<(), WriteError> {
+    let key = &mutation.key;
+    // An expiry beyond what SQLite's integers hold is as good as never.
+    let expiry = mutation.expire_at.map_or(NEVER, |ms| i64::try_from(ms).unwrap_or(NEVER));
+    match &mutation.kind {
+      MutationKind::Set(value) => self.set(key, value, expiry),
+      MutationKind::SetWithVersionstamp(value) => {
+        let mut encoder = crate::key::KeyEncoder::with_capacity(22);
+        encoder.push_string(&self.versionstamp().to_string());
+        self.set(&[key.as_slice(), &encoder.finish()].concat(), value, expiry)
+      }
+      MutationKind::Delete => {
+        self.connection.prepare_cached(DELETE)?.execute([key])?;
+        Ok(())
+      }
+      MutationKind::Sum(Value::U64(operand)) => {
+        self.combine_u64(key, "sum", *operand, u64::wrapping_add)
+      }
+      MutationKind::Sum(operand) => self.sum(key, operand),
+      MutationKind::Min(operand) => {
+        self.combine_u64(key, "min", u64_operand("min", operand)?, u64::min)
+      }
+      MutationKind::Max(operand) => {
+        self.combine_u64(key, "max", u64_operand("max", operand)?, u64::max)
+      }
+    }
+  }
+
+  fn set(&self, key: &[u8], value: &Value, expiry: i64) -> Result<(), WriteError> {
+    let mut statement = self.connection.prepare_cached(SET)?;
+    value.with_stored(|bytes, encoding| {
+      statement.execute(params![key, bytes, encoding, self.version, expiry])
+    })?;
+    Ok(())
+  }
+
+  fn get(&self, key: &[u8]) -> Result<Option<Value>, WriteError> {
+    self
+      .connection
+      .prepare_cached(VALUE_OF)?
+      .query_row(params![key, self.now_ms as i64], |row| {
+        let bytes = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
+        Ok(Value::from_stored(bytes, row.get(1)?))
+      })
+      .optional()?
+      .transpose()
+      .map_err(|error| WriteError::Refused(error.into()))
+  }
+
+  fn combine_u64(
+    &self,
+    key: &[u8],
+    name: &str,
+    operand: u64,
+    combine: impl FnOnce(u64, u64) -> u64,
+  ) -> Result<(), WriteError> {
+    let combined = match self.get(key)? {
+      None => operand,
+      Some(Value::U64(stored)) => combine(stored, operand),
+      Some(_) => {
+        return refuse(format!(
+          "Failed to perform '{name}' mutation on a non-U64 value in the database"
+        ));
+      }
+    };
+    self.set(key, &Value::U64(combined), NEVER)
+  }
+
+  fn sum(&self, key: &[u8], operand: &Value) -> Result<(), WriteError> {
+    let Some(operand) = Number::from_value(operand) else {
+      return refuse("Some of the parameters are not valid V8 values".into());
+    };
+    let sum = match self.get(key)? {
+      None => operand,
+      Some(stored) => match Number::from_value(&stored) {
+        Some(stored) => stored.plus(operand).map_err(WriteError::Refused)?,
+        None => return refuse("unsupported value type".into()),
+      },
+    };
+    self.set(key, &sum.into_value(), NEVER)
+  }
+}
+
+fn u64_operand(name: &str, operand: &Value) -> Result<u64, WriteError> {
+  match operand {
+    Value::U64(operand) => Ok(*operand),
+    _ => refuse(format!("Failed to perform '{name}' mutation on a non-U64 operand")),
+  }
+}
+
+fn refuse<T>(message: String) -> Result<T, WriteError> {
+  Err(WriteError::Refused(StoreError::TypeMismatch(message)))
+}

@@ -1,0 +1,154 @@
+//! How a connection to a file is made, and what can be wrong with the file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema;
+use crate::store::StoreError;
+
+/// The connection that writes, and whether the file may be written at all.
+pub(super) struct WriteConnection {
+  pub(super) connection: Connection,
+  pub(super) read_only: bool,
+}
+
+/// Opens the file for writing, creates it if need be, and brings its tables up to date.
+pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<WriteConnection, StoreError> {
+  let failed = |error| cannot_open(path, busy_timeout, error);
+  let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+  let mut connection = open(path, flags, busy_timeout).map_err(failed)?;
+  let deadline = Instant::now() + busy_timeout;
+  // Also the first look into the file: one that is no database is refused here.
+  let found = retry(deadline, || schema::version(&connection)).map_err(failed)?;
+  if found > schema::NEWEST {
+    return Err(StoreError::NewerFormat {
+      path: path.to_path_buf(),
+      found,
+      known: schema::NEWEST,
+    });
+  }
+  let read_only = connection.is_readonly("main").map_err(failed)?;
+  if read_only {
+    if found < schema::NEWEST {
+      return Err(StoreError::CannotOpen {
+        path: path.to_path_buf(),
+        reason: format!("it is read-only, and its tables are of version {found}, which need an update"),
+      });
+    }
+  } else {
+    retry(deadline, || {
+      connection.pragma_update(None, "journal_mode", "wal")?;
+      // A commit is on disk before it is answered.
+      connection.pragma_update(None, "synchronous", "full")
+    })
+    .map_err(failed)?;
+    retry(deadline, || schema::migrate(&mut connection)).map_err(failed)?;
+  }
+  connection.set_prepared_statement_cache_capacity(STATEMENTS);
+  Ok(WriteConnection {
+    connection,
+    read_only,
+  })
+}
+
+/// Opens one more connection to a file that the writer has opened.
+pub(super) fn reader(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+  // Reading in WAL mode writes to the shared-memory file beside the database.
+  let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, busy_timeout)?;
+  connection.pragma_update(None, "query_only", true)?;
+  connection.set_prepared_statement_cache_capacity(STATEMENTS);
+  Ok(connection)
+}
+
+/// More than there are different statements in this module.
+const STATEMENTS: usize = 32;
+
+fn open(path: &Path, access: OpenFlags, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+  // NO_MUTEX: a connection is used by one thread at a time, which Rust checks.
+  let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+  let connection = Connection::open_with_flags(path, flags)?;
+  connection.busy_timeout(busy_timeout)?;
+  Ok(connection)
+}
+
+/// SQLite doesn't wait for every lock itself: not for the one that changes the journal mode, and
+/// not where two connections recover a WAL at once.
+fn retry<T>(
+  deadline: Instant,
+  mut attempt: impl FnMut() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+  loop {
+    match attempt() {
+      Err(error)
+        if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+          && Instant::now() < deadline =>
+      {
+        std::thread::sleep(Duration::from_millis(5));
+      }
+      result => return result,
+    }
+  }
+}
+
+fn cannot_open(path: &Path, busy_timeout: Duration, error: rusqlite::Error) -> StoreError {
+  if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) {
+    let reason = if path.is_dir() {
+      "it is a folder".to_owned()
+    } else {
+      match fs::OpenOptions::new().read(true).open(path) {
+        Ok(_) => "the folder it is in can't be written, and SQLite keeps its log there".to_owned(),
+        Err(error) => error.to_string(),
+      }
+    };
+    return StoreError::CannotOpen {
+      path: path.to_path_buf(),
+      reason,
+    };
+  }
+  StoreError::from_sqlite(path, busy_timeout.as_millis() as u64, error)
+}
+
+/// The absolute path of a database file, by one name for all the ways to write it.
+///
+/// # Errors
+/// The folder does not exist, or the path leads through a symbolic link: a link could be changed
+/// to point elsewhere after whoever allowed the path has looked at it.
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
+  let cannot_open = |reason: String| StoreError::CannotOpen {
+    path: path.to_path_buf(),
+    reason,
+  };
+  let absolute = std::path::absolute(path).map_err(|error| cannot_open(error.to_string()))?;
+  let absolute = without_system_links(absolute);
+  for part in absolute.ancestors() {
+    if fs::symlink_metadata(part).is_ok_and(|metadata| metadata.is_symlink()) {
+      let reason = format!("{} is a symbolic link; give the path it points to", part.display());
+      return Err(cannot_open(reason));
+    }
+  }
+  let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+    return Err(cannot_open("it is a folder".into()));
+  };
+  match fs::canonicalize(folder) {
+    Ok(folder) => Ok(folder.join(name)),
+    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+      Err(cannot_open(format!("the folder {} does not exist", folder.display())))
+    }
+    Err(error) => Err(cannot_open(format!("{}: {error}", folder.display()))),
+  }
+}
+
+/// macOS reaches its temporary folders through links of its own, which no user can change.
+fn without_system_links(path: PathBuf) -> PathBuf {
+  if cfg!(target_os = "macos") {
+    for link in ["/var", "/tmp"] {
+      if let (Ok(rest), Ok(target)) = (path.strip_prefix(link), fs::canonicalize(link)) {
+        return target.join(rest);
+      }
+    }
+  }
+  path
+}

@@ -1,0 +1,63 @@
+//! SQLite as the storage engine.
+//!
+//! A database file has one [`Database`] per process, however often it is opened: one writer
+//! thread that owns the write connection and commits everything waiting for it as one
+//! transaction (group commit), and a pool of connections that read WAL snapshots and never wait
+//! for the writer. `:memory:` is one connection, private to its handle.
+
+mod commit;
+mod connect;
+mod database;
+mod memory;
+mod reader;
+mod registry;
+mod schema;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Clock, Store, StoreError, SystemClock};
+
+/// How a SQLite store behaves.
+#[derive(Clone)]
+pub struct SqliteOptions {
+  /// The clock that expiry is measured with.
+  pub clock: Arc<dyn Clock>,
+  /// How long a write, or opening the file, waits while another process holds the write lock,
+  /// before it fails with [`StoreError::Locked`]. Default: 10 seconds.
+  pub busy_timeout: Duration,
+}
+
+impl Default for SqliteOptions {
+  fn default() -> Self {
+    Self {
+      clock: Arc::new(SystemClock),
+      busy_timeout: Duration::from_secs(10),
+    }
+  }
+}
+
+/// Opens the database file at `path`, or creates it. In the process, all who open the same file
+/// share its writer; the options of the first apply.
+///
+/// A file that may only be read is opened for reading.
+///
+/// # Errors
+/// The folder does not exist, the path leads through a symbolic link, the file is no SQLite
+/// database or one of a newer format, or another process kept it locked.
+pub fn open_file(path: &Path, options: &SqliteOptions) -> Result<Arc<dyn Store>, StoreError> {
+  registry::open(path, options).map(|database| Arc::new(database) as Arc<dyn Store>)
+}
+
+/// A database in memory, empty, that only this handle sees.
+///
+/// # Errors
+/// There is no memory left for it.
+pub fn open_memory(options: &SqliteOptions) -> Result<Arc<dyn Store>, StoreError> {
+  memory::MemoryStore::open(options).map(|store| Arc::new(store) as Arc<dyn Store>)
+}

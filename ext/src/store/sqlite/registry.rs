@@ -1,0 +1,57 @@
+//! Which files are open in this process, so that all who open one share its writer.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::database::Database;
+use super::{SqliteOptions, connect};
+use crate::store::StoreError;
+
+/// One file's place: locked while the file is being opened, so that others wait for it.
+type Slot = Arc<Mutex<Weak<Database>>>;
+
+static OPEN: LazyLock<Mutex<HashMap<PathBuf, Slot>>> = LazyLock::new(Mutex::default);
+
+pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Arc<Database>, StoreError> {
+  let path = connect::resolve(path)?;
+  let slot = {
+    let mut open = lock(&OPEN);
+    // What is left of files that were closed.
+    open.retain(|_, slot| Arc::strong_count(slot) > 1 || lock(slot).strong_count() > 0);
+    open.entry(path.clone()).or_default().clone()
+  };
+  let mut shared = lock(&slot);
+  if let Some(database) = shared.upgrade()
+    && database.file_id() == FileId::of(&path)
+  {
+    return Ok(database);
+  }
+  let database = Arc::new(Database::open(path, options)?);
+  *shared = Arc::downgrade(&database);
+  Ok(database)
+}
+
+/// Locks a mutex whose data is whole even if a thread has panicked while it held the lock.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+  mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Tells a file from another one that was put in its place under the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileId(Option<(u64, u64)>);
+
+impl FileId {
+  pub(super) fn of(path: &Path) -> Self {
+    #[cfg(unix)]
+    let id = |metadata: fs::Metadata| {
+      use std::os::unix::fs::MetadataExt;
+      (metadata.dev(), metadata.ino())
+    };
+    // Where an open file can't be replaced, its name tells it.
+    #[cfg(not(unix))]
+    let id = |_: fs::Metadata| (0, 0);
+    Self(fs::metadata(path).ok().map(id))
+  }
+}

@@ -1,0 +1,79 @@
+//! The tables: those of the files that Deno 2 writes, so that either program opens the other's.
+//!
+//! `migration_state` holds the version of the format, 1 to 3; each version is a step from the one
+//! before. `keys_if_undelivered` is declared a blob there and holds JSON text.
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+/// The steps that lead to the newest format this program knows.
+const MIGRATIONS: [&str; 3] = [
+  "CREATE TABLE data_version (k INTEGER PRIMARY KEY, version INTEGER NOT NULL);
+   INSERT INTO data_version (k, version) VALUES (0, 0);
+   CREATE TABLE kv (
+     k BLOB PRIMARY KEY,
+     v BLOB NOT NULL,
+     v_encoding INTEGER NOT NULL,
+     version INTEGER NOT NULL
+   ) WITHOUT ROWID;",
+  "CREATE TABLE queue (
+     ts INTEGER NOT NULL,
+     id TEXT NOT NULL,
+     data BLOB NOT NULL,
+     backoff_schedule TEXT NOT NULL,
+     keys_if_undelivered BLOB NOT NULL,
+     PRIMARY KEY (ts, id)
+   );
+   CREATE TABLE queue_running (
+     deadline INTEGER NOT NULL,
+     id TEXT NOT NULL,
+     data BLOB NOT NULL,
+     backoff_schedule TEXT NOT NULL,
+     keys_if_undelivered BLOB NOT NULL,
+     PRIMARY KEY (deadline, id)
+   );",
+  "ALTER TABLE kv ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE data_version ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE kv ADD COLUMN expiration_ms INTEGER NOT NULL DEFAULT -1;
+   CREATE INDEX kv_expiration_ms_idx ON kv (expiration_ms);",
+];
+
+/// The newest format version this program knows.
+pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
+
+/// The format version of the file: 0 for one with no tables of ours. Changes nothing.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+  let exists: bool = connection.query_row(
+    "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migration_state')",
+    [],
+    |row| row.get(0),
+  )?;
+  if !exists {
+    return Ok(0);
+  }
+  connection
+    .query_row("SELECT version FROM migration_state WHERE k = 0", [], |row| row.get(0))
+    .optional()
+    .map(Option::unwrap_or_default)
+}
+
+/// Takes the file to the newest version, in one transaction: another process may do the same.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+  if version(connection)? >= NEWEST {
+    return Ok(());
+  }
+  let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+  transaction.execute_batch(
+    "CREATE TABLE IF NOT EXISTS migration_state (
+       k INTEGER NOT NULL PRIMARY KEY,
+       version INTEGER NOT NULL
+     )",
+  )?;
+  let reached = version(&transaction)?;
+  for (step, migration) in (1..).zip(MIGRATIONS) {
+    if step > reached {
+      transaction.execute_batch(migration)?;
+      transaction.execute("REPLACE INTO migration_state (k, version) VALUES (0, ?1)", [step])?;
+    }
+  }
+  transaction.commit()
+}

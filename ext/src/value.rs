@@ -1,0 +1,58 @@
+//! What a key's value is in the database: bytes and how to read them.
+
+/// A stored value. The variant is the value's *encoding*, a number kept beside the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+  /// Encoding 1: any structured-cloneable JavaScript value, in V8's wire format.
+  V8(Vec<u8>),
+  /// Encoding 2: a `Deno.KvU64`, stored little-endian in 8 bytes.
+  U64(u64),
+  /// Encoding 3: a `Uint8Array`, stored as it is.
+  Bytes(Vec<u8>),
+}
+
+/// A value whose encoding number is unknown, or whose bytes don't fit it.
+#[derive(Debug, thiserror::Error)]
+pub enum ValueDecodeError {
+  /// The encoding number is not 1, 2 or 3.
+  #[error("The value encoding {0} is unknown.")]
+  UnknownEncoding(i64),
+  /// A U64 of another length than 8 bytes.
+  #[error("The value in the database is marked as a U64, but has {0} bytes instead of 8")]
+  U64Length(usize),
+}
+
+impl Value {
+  /// Size in bytes, as the value limit counts it.
+  pub fn size(&self) -> usize {
+    match self {
+      Value::V8(bytes) | Value::Bytes(bytes) => bytes.len(),
+      Value::U64(_) => 8,
+    }
+  }
+
+  /// Calls `store` with the bytes and the encoding number to keep.
+  pub fn with_stored<R>(&self, store: impl FnOnce(&[u8], i64) -> R) -> R {
+    match self {
+      Value::V8(bytes) => store(bytes, 1),
+      Value::U64(number) => store(&number.to_le_bytes(), 2),
+      Value::Bytes(bytes) => store(bytes, 3),
+    }
+  }
+
+  /// The value that was stored as these bytes under this encoding number.
+  ///
+  /// # Errors
+  /// The encoding is unknown, or a U64 has not 8 bytes.
+  pub fn from_stored(bytes: &[u8], encoding: i64) -> Result<Self, ValueDecodeError> {
+    match encoding {
+      1 => Ok(Value::V8(bytes.to_vec())),
+      2 => bytes
+        .try_into()
+        .map(|bytes| Value::U64(u64::from_le_bytes(bytes)))
+        .map_err(|_| ValueDecodeError::U64Length(bytes.len())),
+      3 => Ok(Value::Bytes(bytes.to_vec())),
+      unknown => Err(ValueDecodeError::UnknownEncoding(unknown)),
+    }
+  }
+}

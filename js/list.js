@@ -1,0 +1,202 @@
+// Deno.KvListIterator: reads a range in batches, each of them one snapshot.
+
+import { primordials } from "ext:core/mod.js";
+import {
+  op_kv_cursor,
+  op_kv_list,
+  op_kv_take_read,
+  op_kv_wait_read,
+} from "ext:core/ops";
+import { checkConsistency } from "ext:kv_ext/handle.js";
+import { KvU64 } from "ext:kv_ext/u64.js";
+import { hostObjects } from "ext:kv_ext/value.js";
+
+const {
+  ArrayPrototypeSlice,
+  AsyncGeneratorPrototype,
+  Error,
+  NumberIsInteger,
+  ObjectGetPrototypeOf,
+  ObjectHasOwn,
+  ObjectSetPrototypeOf,
+  SymbolAsyncIterator,
+  TypeError,
+} = primordials;
+
+const DEFAULT_BATCH_SIZE = 100;
+/** The largest batch that nobody asked for. */
+const MAX_DEFAULT_BATCH_SIZE = 500;
+
+const constructorKey = Symbol("KvListIteratorConstructor");
+
+function listIterator(handle, selector, options) {
+  const { limit, cursor, consistency, reverse } = options;
+  if (limit !== undefined && (!NumberIsInteger(limit) || limit <= 0)) {
+    throw new Error(`Limit must be a positive integer: received ${limit}`);
+  }
+  let batchSize = options.batchSize ?? limit ?? DEFAULT_BATCH_SIZE;
+  if (!NumberIsInteger(batchSize) || batchSize <= 0) {
+    throw new Error(
+      `batchSize must be a positive integer: received ${batchSize}`,
+    );
+  }
+  if (options.batchSize === undefined && batchSize > MAX_DEFAULT_BATCH_SIZE) {
+    batchSize = MAX_DEFAULT_BATCH_SIZE;
+  }
+  return new KvListIterator(constructorKey, {
+    handle,
+    selector,
+    limit,
+    batchSize,
+    cursor,
+    consistency,
+    reverse: !!reverse,
+  });
+}
+
+/** A copy of a selector's key, so that the list does not change with the caller's array. */
+function copyKey(selector, name) {
+  return ObjectHasOwn(selector, name) && selector[name] !== undefined
+    ? ArrayPrototypeSlice(selector[name])
+    : undefined;
+}
+
+class KvListIterator {
+  #handle;
+  #prefix;
+  #start;
+  #end;
+  #limit;
+  #batchSize;
+  #reverse;
+  #consistency;
+  /** Entries of the batch that was read last, and how many of them were handed out. */
+  #batch = [];
+  #position = 0;
+  /** How many entries were handed out in all. */
+  #count = 0;
+  /** Nothing comes after the batch. */
+  #lastBatch = false;
+  /** The batch that is being read, for all who wait for it. */
+  #reading = null;
+  /** The key that the cursor names; null where #cursor itself is valid. */
+  #boundary = null;
+  #cursor;
+
+  constructor(key = undefined, options = undefined) {
+    if (key !== constructorKey) {
+      throw new TypeError(
+        "Deno.KvListIterator can not be constructed: use Deno.Kv.prototype.list instead",
+      );
+    }
+    const { selector } = options;
+    const prefix = copyKey(selector, "prefix");
+    const start = copyKey(selector, "start");
+    const end = copyKey(selector, "end");
+    if (prefix !== undefined && start !== undefined && end !== undefined) {
+      throw new TypeError(
+        "Selector can not specify both 'start' and 'end' key when specifying 'prefix'",
+      );
+    }
+    if (prefix === undefined && (start === undefined || end === undefined)) {
+      throw new TypeError(
+        "Selector must specify either 'prefix' or both 'start' and 'end' key",
+      );
+    }
+    this.#handle = options.handle;
+    this.#prefix = prefix;
+    this.#start = start;
+    this.#end = end;
+    this.#limit = options.limit;
+    this.#batchSize = options.batchSize;
+    this.#reverse = options.reverse;
+    this.#consistency = options.consistency;
+    // As in Deno, an empty cursor is none: it is what the cursor is after the last entry.
+    this.#cursor = options.cursor || undefined;
+  }
+
+  get cursor() {
+    if (this.#boundary !== null) {
+      this.#cursor = op_kv_cursor(
+        this.#prefix,
+        this.#start,
+        this.#end,
+        this.#boundary,
+      );
+      this.#boundary = null;
+    }
+    if (this.#cursor === undefined) {
+      throw new Error("Cannot get cursor before first iteration");
+    }
+    return this.#cursor;
+  }
+
+  async next() {
+    while (this.#limit === undefined || this.#count < this.#limit) {
+      if (this.#position < this.#batch.length) {
+        const value = this.#batch[this.#position];
+        // Let go of it here: the caller may keep the iterator longer than the entry.
+        this.#batch[this.#position++] = undefined;
+        this.#count++;
+        // A copy: the entry is the caller's to change.
+        this.#boundary = ArrayPrototypeSlice(value.key);
+        return { done: false, value };
+      }
+      if (this.#lastBatch) {
+        this.#boundary = null;
+        this.#cursor = "";
+        break;
+      }
+      // Whoever calls next() while a batch is being read waits for the same batch.
+      this.#reading ??= this.#readBatch();
+      await this.#reading;
+    }
+    return { done: true, value: undefined };
+  }
+
+  async #readBatch() {
+    try {
+      checkConsistency(this.#consistency);
+      const cursor = this.#boundary === null ? this.#cursor : this.cursor;
+      if (cursor !== undefined && typeof cursor !== "string") {
+        throw new TypeError(`cursor must be a string: received ${typeof cursor}`);
+      }
+      const batch = op_kv_list(
+        this.#handle,
+        this.#prefix,
+        this.#start,
+        this.#end,
+        this.#batchSize,
+        this.#reverse,
+        cursor,
+        hostObjects,
+        KvU64,
+      );
+      this.#batch = typeof batch === "number"
+        ? (await this.#wait(batch))[0]
+        : batch;
+      this.#position = 0;
+      this.#lastBatch = this.#batch.length < this.#batchSize;
+    } finally {
+      this.#reading = null;
+    }
+  }
+
+  async #wait(ticket) {
+    await op_kv_wait_read(this.#handle, ticket);
+    return op_kv_take_read(this.#handle, ticket, hostObjects, KvU64);
+  }
+
+  [SymbolAsyncIterator]() {
+    return this;
+  }
+}
+
+// Under %AsyncIteratorPrototype%, which has no global name, so that the async iterator helpers
+// work as soon as the engine has them.
+ObjectSetPrototypeOf(
+  KvListIterator.prototype,
+  ObjectGetPrototypeOf(AsyncGeneratorPrototype),
+);
+
+export { KvListIterator, listIterator };

@@ -1,0 +1,51 @@
+// How values cross to the ops and back. The kinds are the encoding numbers of the database.
+
+import { core, primordials } from "ext:core/mod.js";
+import { op_kv_deserialize, op_kv_serialize } from "ext:core/ops";
+import { KvU64, u64Value } from "ext:kv_ext/u64.js";
+
+const { TypedArrayPrototypeGetSymbolToStringTag, TypedArrayPrototypeSlice } =
+  primordials;
+
+/** A structured clone in V8's wire format. */
+const KIND_V8 = 1;
+/** A Deno.KvU64. */
+const KIND_U64 = 2;
+/** A Uint8Array, kept as it is. */
+const KIND_BYTES = 3;
+
+/** Makers of host objects such as Blob, by type. It fills as other extensions register theirs. */
+const hostObjects = core.getCloneableDeserializers();
+
+function kindOf(value) {
+  if (TypedArrayPrototypeGetSymbolToStringTag(value) === "Uint8Array") {
+    return KIND_BYTES;
+  }
+  return u64Value(value) === undefined ? KIND_V8 : KIND_U64;
+}
+
+/** What to keep of a value until it is committed, so that later changes to it don't count. */
+function freezeValue(kind, value) {
+  switch (kind) {
+    case KIND_BYTES:
+      return TypedArrayPrototypeSlice(value);
+    case KIND_U64:
+      return u64Value(value);
+    default:
+      return op_kv_serialize(value);
+  }
+}
+
+/** The value again that freezeValue was given. */
+function thawValue(kind, frozen) {
+  switch (kind) {
+    case KIND_BYTES:
+      return frozen;
+    case KIND_U64:
+      return new KvU64(frozen);
+    default:
+      return op_kv_deserialize(frozen, hostObjects);
+  }
+}
+
+export { freezeValue, hostObjects, KIND_U64, kindOf, thawValue };

@@ -1,0 +1,81 @@
+//! `kv`: runs and tests JavaScript and TypeScript with Deno KV.
+
+mod cli;
+mod fmt_error;
+mod modules;
+mod paths;
+mod run;
+mod test;
+mod worker;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{CommandFactory, Parser};
+use deno_terminal::colors;
+
+use cli::{Cli, Command, RunArgs};
+
+fn main() -> ExitCode {
+  let cli = Cli::parse();
+  match dispatch(cli) {
+    // What a script has set, cut to the eight bits that systems keep.
+    Ok(code) => ExitCode::from(code as u8),
+    Err(error) => {
+      use_color(std::io::stderr().is_terminal());
+      eprintln!("{}", fmt_error::format_fatal(&error));
+      ExitCode::FAILURE
+    }
+  }
+}
+
+fn dispatch(cli: Cli) -> Result<i32> {
+  let command = match (cli.command, cli.run) {
+    (Some(command), _) => command,
+    (None, Some(run)) => Command::Run(run),
+    (None, None) => {
+      Cli::command().print_help()?;
+      return Ok(0);
+    }
+  };
+  match command {
+    Command::Run(args) => block_on(run_script(args)),
+    Command::Test(args) => {
+      use_color(std::io::stdout().is_terminal());
+      block_on(test::test(args))
+    }
+    Command::Path(args) => {
+      let main_module = paths::module_url(&args.file)?;
+      print(&format!("{}\n", paths::default_database(&main_module)?.display()))
+    }
+    Command::Types => print(kv_ext::TYPE_DECLARATIONS),
+  }
+}
+
+async fn run_script(args: RunArgs) -> Result<i32> {
+  use_color(std::io::stderr().is_terminal());
+  run::run(args).await
+}
+
+fn use_color(is_terminal: bool) {
+  let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+  colors::set_use_color(is_terminal && !no_color);
+}
+
+/// Prints to a pipe that may close early: `kv types | head` is no failure.
+fn print(text: &str) -> Result<i32> {
+  match std::io::stdout().write_all(text.as_bytes()) {
+    Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+    _ => Ok(0),
+  }
+}
+
+/// Runs on this thread: a JavaScript engine lives on one.
+fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+  tokio::runtime::Builder::new_current_thread()
+    .enable_all()
+    .build()
+    .context("the event loop could not be made")?
+    .block_on(future)
+}

@@ -1,0 +1,58 @@
+//! Where things are: modules by URL, and the database that belongs to a script.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use deno_core::url::Url;
+use sha2::{Digest, Sha256};
+
+/// The URL of a script given on the command line.
+pub fn module_url(file: &Path) -> Result<Url> {
+  if let Some(text) = file.to_str()
+    && let Ok(url) = Url::parse(text)
+    // A drive letter is no scheme.
+    && url.scheme().len() > 1
+  {
+    if url.scheme() != "file" {
+      bail!("{text}: only local files can be run: download it first");
+    }
+    return Ok(url);
+  }
+  let path = std::path::absolute(file).with_context(|| file.display().to_string())?;
+  let url = Url::from_file_path(&path);
+  // `Url` also resolves `.` and `..`, as the module loader does.
+  url.map_err(|()| anyhow::anyhow!("{}: not a path that a URL can name", path.display()))
+}
+
+/// The folder of all default databases: `$KV_DATA_DIR`, or the platform's folder for data.
+fn data_dir() -> Result<PathBuf> {
+  if let Some(dir) = std::env::var_os("KV_DATA_DIR").filter(|dir| !dir.is_empty()) {
+    return std::path::absolute(dir).context("KV_DATA_DIR");
+  }
+  dirs::data_local_dir()
+    .map(|dir| dir.join("kv"))
+    .context("this system names no folder for data: set KV_DATA_DIR to one")
+}
+
+/// The file that `Deno.openKv()` opens in a script: one folder for each main module.
+pub fn default_database(main_module: &Url) -> Result<PathBuf> {
+  let hash = Sha256::digest(main_module.as_str());
+  let mut folder = String::with_capacity(64);
+  for byte in hash {
+    folder.push_str(&format!("{byte:02x}"));
+  }
+  Ok(data_dir()?.join(folder).join("kv.sqlite3"))
+}
+
+#[cfg(test)]
+mod tests {
+  use super::*;
+
+  #[test]
+  fn a_script_has_one_url_however_it_is_written() {
+    let url = module_url(Path::new("a/b.ts")).unwrap();
+    assert_eq!(module_url(Path::new("./a/c/../b.ts")).unwrap(), url);
+    assert_eq!(module_url(Path::new(url.as_str())).unwrap(), url);
+    assert!(module_url(Path::new("https://example.com/a.ts")).is_err());
+  }
+}

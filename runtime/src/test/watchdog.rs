@@ -1,0 +1,53 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use deno_core::v8::IsolateHandle;
+
+/// Stops a script that does not come back to the event loop: `while (true)`. (What waits for a
+/// promise is stopped by a timer; this thread is for what no timer can interrupt.)
+pub struct Watchdog {
+  deadlines: mpsc::Sender<Option<Instant>>,
+  has_bitten: Arc<AtomicBool>,
+}
+
+impl Watchdog {
+  /// Starts the thread; it ends with the value.
+  pub fn new(isolate: IsolateHandle) -> Self {
+    let (deadlines, changes) = mpsc::channel::<Option<Instant>>();
+    let has_bitten = Arc::new(AtomicBool::new(false));
+    let bitten = has_bitten.clone();
+    thread::spawn(move || {
+      let mut deadline: Option<Instant> = None;
+      loop {
+        let change = match deadline {
+          Some(at) => changes.recv_timeout(at.saturating_duration_since(Instant::now())),
+          None => changes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match change {
+          Ok(changed) => deadline = changed,
+          Err(RecvTimeoutError::Disconnected) => return,
+          Err(RecvTimeoutError::Timeout) => {
+            bitten.store(true, Ordering::SeqCst);
+            isolate.terminate_execution();
+            deadline = None;
+          }
+        }
+      }
+    });
+    Self { deadlines, has_bitten }
+  }
+
+  /// From now on the script has so long.
+  pub fn arm(&self, time: Option<Duration>) {
+    // The thread lives as long as this value.
+    let _ = self.deadlines.send(time.map(|time| Instant::now() + time));
+  }
+
+  /// The script was stopped: its runtime is of no further use.
+  pub fn has_bitten(&self) -> bool {
+    self.has_bitten.load(Ordering::SeqCst)
+  }
+}

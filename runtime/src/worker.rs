@@ -1,0 +1,170 @@
+use std::rc::Rc;
+
+use anyhow::{Context, Result};
+use deno_core::error::{CoreError, JsError};
+use deno_core::url::Url;
+use deno_core::{JsRuntime, PollEventLoopOptions, RuntimeOptions, scope, v8};
+use kv_bootstrap::{ExitCode, Script};
+use kv_ext::KvOptions;
+
+use crate::modules::{Config, FileLoader};
+use crate::paths;
+
+static SNAPSHOT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kv.snapshot"));
+
+/// A JavaScript runtime for one script.
+pub struct Worker {
+  pub runtime: JsRuntime,
+  pub main_module: Url,
+  exit_code: ExitCode,
+  /// The functions that the JS side has left for this one.
+  internals: v8::Global<v8::Object>,
+}
+
+impl Worker {
+  /// A runtime for the script; nothing of the script is loaded yet.
+  ///
+  /// # Errors
+  /// Its `deno.json` can't be read, or there is no place for its database.
+  pub fn new(main_module: Url, args: Vec<String>) -> Result<Self> {
+    let database = paths::default_database(&main_module)?;
+    let config = Config::find(&main_module)?;
+    let exit_code = ExitCode::default();
+    let mut runtime = JsRuntime::new(RuntimeOptions {
+      extensions: kv_bootstrap::extensions(kv_bootstrap::Config {
+        script: Script {
+          args,
+          main_module: main_module.to_string(),
+        },
+        kv: KvOptions::default()
+          .default_path(database)
+          .default_label(main_module.as_str()),
+        exit_code: exit_code.clone(),
+      }),
+      module_loader: Some(Rc::new(FileLoader::new(config))),
+      startup_snapshot: Some(SNAPSHOT),
+      is_main: true,
+      ..RuntimeOptions::default()
+    });
+    kv_bootstrap::allow_all(&mut runtime.op_state().borrow_mut());
+    let started = runtime
+      .execute_script(
+        "ext:kv/start.js",
+        "(() => {
+          const internals = globalThis.__kvInternals;
+          delete globalThis.__kvInternals;
+          return internals.start();
+        })()",
+      )
+      .context("the runtime could not start")?;
+    let internals = {
+      scope!(scope, runtime);
+      let internals = v8::Local::new(scope, started);
+      let internals = v8::Local::<v8::Object>::try_from(internals)?;
+      v8::Global::new(scope, internals)
+    };
+    Ok(Self {
+      runtime,
+      main_module,
+      exit_code,
+      internals,
+    })
+  }
+
+  /// Loads and evaluates the main module, with its top-level awaits.
+  pub async fn evaluate_main_module(&mut self) -> Result<(), CoreError> {
+    let main_module = self.main_module.clone();
+    let id = self.runtime.load_main_es_module(&main_module).await?;
+    let evaluated = self.runtime.mod_evaluate(id);
+    self
+      .runtime
+      .with_event_loop_future(evaluated, PollEventLoopOptions::default())
+      .await
+  }
+
+  /// Runs until nothing is left to wait for.
+  pub async fn run_event_loop(&mut self) -> Result<(), CoreError> {
+    self.runtime.run_event_loop(PollEventLoopOptions::default()).await
+  }
+
+  /// Calls one of the functions in `internals` and waits for what it returns.
+  pub async fn call(
+    &mut self,
+    function: &str,
+    argument: CallArgument<'_>,
+  ) -> Result<v8::Global<v8::Value>, CoreError> {
+    let call = self.start_call(function, argument);
+    self
+      .runtime
+      .with_event_loop_promise(call, PollEventLoopOptions::default())
+      .await
+  }
+
+  /// Starts such a call. What the function throws is in the result; what else goes wrong in the
+  /// event loop is not.
+  pub fn start_call(
+    &mut self,
+    function: &str,
+    argument: CallArgument<'_>,
+  ) -> impl Future<Output = Result<v8::Global<v8::Value>, Box<JsError>>> + Unpin + use<> {
+    let (function, args) = {
+      scope!(scope, &mut self.runtime);
+      let internals = v8::Local::new(scope, &self.internals);
+      let function = v8::String::new(scope, function)
+        .and_then(|name| internals.get(scope, name.into()))
+        .and_then(|value| v8::Local::<v8::Function>::try_from(value).ok());
+      let argument: Option<v8::Local<v8::Value>> = match argument {
+        CallArgument::None => None,
+        CallArgument::Index(index) => Some(v8::Integer::new_from_unsigned(scope, index).into()),
+        CallArgument::Name(name) => v8::String::new(scope, name).map(Into::into),
+      };
+      (
+        function.map(|function| v8::Global::new(scope, function)),
+        argument.map(|argument| v8::Global::new(scope, argument)),
+      )
+    };
+    let args: Vec<_> = args.into_iter().collect();
+    let call = function.map(|function| self.runtime.call_with_args(&function, &args));
+    Box::pin(async move {
+      match call {
+        Some(call) => call.await,
+        None => Err(Box::new(internal_error("the runtime's JS side is incomplete"))),
+      }
+    })
+  }
+
+  /// Calls a function in `internals` that returns a boolean at once.
+  pub async fn ask(&mut self, function: &str) -> Result<bool, CoreError> {
+    let answer = self.call(function, CallArgument::None).await?;
+    scope!(scope, &mut self.runtime);
+    Ok(v8::Local::new(scope, answer).is_true())
+  }
+
+  /// What `Deno.exitCode` was set to.
+  pub fn exit_code(&self) -> i32 {
+    self.exit_code.get()
+  }
+}
+
+/// The argument of a call to the JS side.
+pub enum CallArgument<'a> {
+  None,
+  Index(u32),
+  Name(&'a str),
+}
+
+fn internal_error(message: &str) -> JsError {
+  JsError {
+    name: None,
+    message: Some(message.into()),
+    stack: None,
+    cause: None,
+    exception_message: message.into(),
+    frames: Vec::new(),
+    source_line: None,
+    source_line_frame_index: None,
+    aggregated: None,
+    additional_properties: Vec::new(),
+    stack_is_custom: false,
+  }
+}
