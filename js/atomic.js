@@ -38,13 +38,20 @@ function validateExpireIn(expireIn) {
   }
 }
 
+/** Only Kv.atomic() can give an operation a database; one made by hand has none to commit to. */
+let atomicOperation;
+
 class AtomicOperation {
   #handle;
   #checks = [];
   #mutations = [];
 
-  constructor(handle = undefined) {
-    this.#handle = handle;
+  static {
+    atomicOperation = (handle) => {
+      const operation = new AtomicOperation();
+      operation.#handle = handle;
+      return operation;
+    };
   }
 
   check(...checks) {
@@ -96,7 +103,7 @@ class AtomicOperation {
     return this.#push(key, TYPES.max, new KvU64(n));
   }
 
-  set(key, value, options = undefined) {
+  set(key, value, options) {
     const expireIn = options?.expireIn;
     validateExpireIn(expireIn);
     return this.#push(key, SET, value, expireIn);
@@ -168,4 +175,4 @@ class AtomicOperation {
   }
 }
 
-export { AtomicOperation, DELETE, validateExpireIn };
+export { AtomicOperation, atomicOperation, DELETE, validateExpireIn };

@@ -11,7 +11,7 @@ import {
   op_kv_take_read,
   op_kv_wait_read,
 } from "ext:core/ops";
-import { AtomicOperation, DELETE, validateExpireIn } from "ext:kv_ext/atomic.js";
+import { atomicOperation, DELETE, validateExpireIn } from "ext:kv_ext/atomic.js";
 import {
   checkConsistency,
   commitVersionstampSymbol,
@@ -26,7 +26,7 @@ const { ArrayPrototypeMap, SymbolDispose, TypeError } = primordials;
 
 const constructorKey = Symbol("KvConstructor");
 
-async function openKv(path = undefined) {
+async function openKv(path) {
   if (path === null) path = undefined;
   if (path !== undefined && typeof path !== "string") {
     throw new TypeError(`Filename must be a string: received ${typeof path}`);
@@ -47,14 +47,14 @@ class Kv {
   }
 
   atomic() {
-    return new AtomicOperation(this.#handle);
+    return atomicOperation(this.#handle);
   }
 
   commitVersionstamp() {
     return commitVersionstampSymbol;
   }
 
-  async get(key, options = undefined) {
+  async get(key, options) {
     checkConsistency(options?.consistency);
     const entry = op_kv_get(this.#handle, key, hostObjects, KvU64);
     return typeof entry === "number"
@@ -63,7 +63,7 @@ class Kv {
       : entry;
   }
 
-  async getMany(keys, options = undefined) {
+  async getMany(keys, options) {
     checkConsistency(options?.consistency);
     const entries = op_kv_get_many(this.#handle, keys, hostObjects, KvU64);
     return typeof entries === "number"
@@ -81,7 +81,7 @@ class Kv {
     return op_kv_take_read(this.#handle, ticket, hostObjects, KvU64);
   }
 
-  async set(key, value, options = undefined) {
+  async set(key, value, options) {
     const expireIn = options?.expireIn;
     validateExpireIn(expireIn);
     const kind = kindOf(value);

@@ -50,7 +50,7 @@ function listIterator(handle, selector, options) {
     batchSize,
     cursor,
     consistency,
-    reverse: !!reverse,
+    reverse: reverse === true,
   });
 }
 
@@ -149,42 +149,48 @@ class KvListIterator {
       }
       // Whoever calls next() while a batch is being read waits for the same batch.
       this.#reading ??= this.#readBatch();
-      await this.#reading;
+      if (this.#reading !== null) await this.#reading;
     }
     return { done: true, value: undefined };
   }
 
-  async #readBatch() {
+  /** Reads the next batch: at once, and returns null, or returns a promise to wait for. */
+  #readBatch() {
+    checkConsistency(this.#consistency);
+    const cursor = this.#boundary === null ? this.#cursor : this.cursor;
+    if (cursor !== undefined && typeof cursor !== "string") {
+      throw new TypeError(`cursor must be a string: received ${typeof cursor}`);
+    }
+    const batch = op_kv_list(
+      this.#handle,
+      this.#prefix,
+      this.#start,
+      this.#end,
+      this.#batchSize,
+      this.#reverse,
+      cursor,
+      hostObjects,
+      KvU64,
+    );
+    if (typeof batch === "number") return this.#waitForBatch(batch);
+    this.#setBatch(batch);
+    return null;
+  }
+
+  async #waitForBatch(ticket) {
     try {
-      checkConsistency(this.#consistency);
-      const cursor = this.#boundary === null ? this.#cursor : this.cursor;
-      if (cursor !== undefined && typeof cursor !== "string") {
-        throw new TypeError(`cursor must be a string: received ${typeof cursor}`);
-      }
-      const batch = op_kv_list(
-        this.#handle,
-        this.#prefix,
-        this.#start,
-        this.#end,
-        this.#batchSize,
-        this.#reverse,
-        cursor,
-        hostObjects,
-        KvU64,
-      );
-      this.#batch = typeof batch === "number"
-        ? (await this.#wait(batch))[0]
-        : batch;
-      this.#position = 0;
-      this.#lastBatch = this.#batch.length < this.#batchSize;
+      await op_kv_wait_read(this.#handle, ticket);
+      const ranges = op_kv_take_read(this.#handle, ticket, hostObjects, KvU64);
+      this.#setBatch(ranges[0]);
     } finally {
       this.#reading = null;
     }
   }
 
-  async #wait(ticket) {
-    await op_kv_wait_read(this.#handle, ticket);
-    return op_kv_take_read(this.#handle, ticket, hostObjects, KvU64);
+  #setBatch(batch) {
+    this.#batch = batch;
+    this.#position = 0;
+    this.#lastBatch = batch.length < this.#batchSize;
   }
 
   [SymbolAsyncIterator]() {

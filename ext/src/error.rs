@@ -117,7 +117,7 @@ pub enum KvError {
   #[error("not a local file URL: {0}")]
   FilenameUrl(String),
   /// `openKv("https://…")`.
-  #[class("NotSupported")]
+  #[class(type)]
   #[error("remote databases (KV Connect) are not supported: {0}: open a local file instead")]
   Remote(String),
   /// The embedder gave no place for databases without a path.

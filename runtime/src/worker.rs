@@ -1,9 +1,14 @@
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use anyhow::{Context, Result};
 use deno_core::error::{CoreError, JsError};
 use deno_core::url::Url;
-use deno_core::{JsRuntime, PollEventLoopOptions, RuntimeOptions, scope, v8};
+use deno_core::{
+  JsRuntime, PollEventLoopOptions, RuntimeOptions, SharedArrayBufferStore, scope, v8,
+};
 use kv_bootstrap::{ExitCode, Script};
 use kv_ext::KvOptions;
 
@@ -43,6 +48,8 @@ impl Worker {
       }),
       module_loader: Some(Rc::new(FileLoader::new(config))),
       startup_snapshot: Some(SNAPSHOT),
+      // What structuredClone and postMessage move buffers through.
+      shared_array_buffer_store: Some(SharedArrayBufferStore::default()),
       is_main: true,
       ..RuntimeOptions::default()
     });
@@ -75,11 +82,26 @@ impl Worker {
   pub async fn evaluate_main_module(&mut self) -> Result<(), CoreError> {
     let main_module = self.main_module.clone();
     let id = self.runtime.load_main_es_module(&main_module).await?;
-    let evaluated = self.runtime.mod_evaluate(id);
-    self
-      .runtime
-      .with_event_loop_future(evaluated, PollEventLoopOptions::default())
-      .await
+    let mut evaluated = pin!(self.runtime.mod_evaluate(id));
+    tokio::select! {
+      biased;
+      result = &mut evaluated => result?,
+      result = self.runtime.run_event_loop(PollEventLoopOptions::default()) => {
+        // The loop also ends with what a floating promise or a timer has thrown; and when it has
+        // nothing left to do, it knows whether a top-level await waits in vain.
+        result?;
+        evaluated.await?;
+      }
+    }
+    // What the module itself has thrown comes out of the loop as well.
+    poll_fn(|context| {
+      let polled = self.runtime.poll_event_loop(context, PollEventLoopOptions::default());
+      Poll::Ready(match polled {
+        Poll::Ready(result) => result,
+        Poll::Pending => Ok(()),
+      })
+    })
+    .await
   }
 
   /// Runs until nothing is left to wait for.

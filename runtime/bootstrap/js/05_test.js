@@ -120,6 +120,7 @@ class TestContext {
   }
 
   async step(...args) {
+    const { lineNumber, columnNumber } = core.currentUserCallSite();
     const def = definition("test step", args, undefined);
     if (this.#done) {
       throw new Error(
@@ -127,12 +128,11 @@ class TestContext {
           "Ensure any `.step(...)` calls are awaited before their parent scope completes execution.",
       );
     }
+    op_kv_test_step(this.#depth, def.name, lineNumber, columnNumber);
     if (def.ignore) {
-      op_kv_test_step(this.#depth, def.name);
       op_kv_test_step_done(this.#depth, def.name, "ignored", undefined);
       return true;
     }
-    op_kv_test_step(this.#depth, def.name);
     const context = new TestContext(def.name, this.origin, this, this.#depth + 1);
     this.#running++;
     let status = "ok";

@@ -2,10 +2,17 @@
 // is in `internals.start`, which the runtime calls once.
 
 import { core, internals, primordials } from "ext:core/mod.js";
-import { event } from "ext:kv_bootstrap/02_globals.js";
+import { op_set_format_exception_callback } from "ext:core/ops";
+import { consoleModule, event } from "ext:kv_bootstrap/02_globals.js";
 import { startNamespace } from "ext:kv_bootstrap/04_deno.js";
 
-const { FunctionPrototypeBind, ObjectDefineProperty, SymbolFor } = primordials;
+const {
+  ErrorPrototype,
+  FunctionPrototypeBind,
+  ObjectDefineProperty,
+  ObjectPrototypeIsPrototypeOf,
+  SymbolFor,
+} = primordials;
 const { Event, EventTarget, PromiseRejectionEvent } = event;
 
 const dispatchToGlobal = FunctionPrototypeBind(
@@ -44,7 +51,20 @@ internals.dispatchUnload = () => {
   dispatchToGlobal(new Event("unload"));
 };
 
+/** What an uncaught value that is no error looks like in the message that ends the run. */
+function formatException(thrown) {
+  if (core.isNativeError(thrown) || ObjectPrototypeIsPrototypeOf(ErrorPrototype, thrown)) {
+    return null;
+  }
+  return `Uncaught ${consoleModule.inspect(thrown, options())}`;
+}
+
+function options() {
+  return consoleModule.getConsoleInspectOptions(consoleModule.getStderrNoColor());
+}
+
 internals.start = () => {
+  op_set_format_exception_callback(formatException);
   core.setReportExceptionCallback(event.reportException);
   core.setUnhandledPromiseRejectionHandler(unhandledRejection);
   internals.setTimeOrigin();

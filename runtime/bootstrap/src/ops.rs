@@ -153,8 +153,8 @@ pub fn op_kv_print(
 pub trait TestEvents {
   /// `Deno.test` was called, at this line and column.
   fn registered(&mut self, name: String, ignore: bool, only: bool, place: (u32, u32));
-  /// A step begins; steps of the test itself have depth 1.
-  fn step(&mut self, depth: u32, name: String);
+  /// A step begins, called at this line and column; steps of the test itself have depth 1.
+  fn step(&mut self, depth: u32, name: String, place: (u32, u32));
   /// A step has ended: `ok`, `ignored` or `failed`, with what it has thrown.
   fn step_done(&mut self, depth: u32, name: String, status: String, error: Option<Box<JsError>>);
 }
@@ -181,22 +181,29 @@ pub fn op_kv_test_register(
 }
 
 #[op2(fast)]
-pub fn op_kv_test_step(state: &mut OpState, #[smi] depth: u32, #[string] name: String) {
+pub fn op_kv_test_step(
+  state: &mut OpState,
+  #[smi] depth: u32,
+  #[string] name: String,
+  #[smi] line: u32,
+  #[smi] column: u32,
+) {
   if let Some(sink) = sink(state) {
-    sink.borrow_mut().step(depth, name);
+    sink.borrow_mut().step(depth, name, (line, column));
   }
 }
 
-#[op2(nofast)]
+// Making a `JsError` runs JavaScript, which may call ops: the state must not be borrowed meanwhile.
+#[op2(nofast, reentrant)]
 pub fn op_kv_test_step_done<'s>(
   scope: &mut v8::PinScope<'s, '_>,
-  state: &mut OpState,
+  state: Rc<RefCell<OpState>>,
   #[smi] depth: u32,
   #[string] name: String,
   #[string] status: String,
   error: v8::Local<'s, v8::Value>,
 ) {
-  let Some(sink) = sink(state) else { return };
+  let Some(sink) = sink(&state.borrow()) else { return };
   let error = (status == "failed").then(|| JsError::from_v8_exception(scope, error));
   sink.borrow_mut().step_done(depth, name, status, error);
 }

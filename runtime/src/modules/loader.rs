@@ -20,6 +20,8 @@ pub struct FileLoader {
   config: Option<Config>,
   /// Of what was transpiled, by module: stack traces name the lines that people have written.
   source_maps: RefCell<HashMap<String, Vec<u8>>>,
+  /// What people have written, by module: an error shows the line.
+  sources: RefCell<HashMap<String, String>>,
 }
 
 impl FileLoader {
@@ -27,6 +29,7 @@ impl FileLoader {
     Self {
       config,
       source_maps: RefCell::default(),
+      sources: RefCell::default(),
     }
   }
 
@@ -75,6 +78,7 @@ impl FileLoader {
       let code = ModuleSourceCode::String(source.into());
       return Ok(ModuleSource::new(ModuleType::Json, code, specifier, None));
     }
+    self.sources.borrow_mut().insert(specifier.to_string(), source.clone());
     let transpiled = transpile(specifier, media_type, source)?;
     if let Some(source_map) = transpiled.source_map {
       self.source_maps.borrow_mut().insert(specifier.to_string(), source_map);
@@ -106,5 +110,10 @@ impl ModuleLoader for FileLoader {
 
   fn get_source_map(&self, file_name: &str) -> Option<Cow<'_, [u8]>> {
     self.source_maps.borrow().get(file_name).cloned().map(Cow::Owned)
+  }
+
+  fn get_source_mapped_source_line(&self, file_name: &str, line_number: usize) -> Option<String> {
+    let sources = self.sources.borrow();
+    sources.get(file_name)?.lines().nth(line_number).map(str::to_owned)
   }
 }

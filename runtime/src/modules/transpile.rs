@@ -54,8 +54,5 @@ pub fn transpile(
 }
 
 fn syntax_error(error: &dyn std::fmt::Display) -> JsErrorBox {
-  JsErrorBox::new(
-    "SyntaxError",
-    format!("The module's source code could not be parsed: {error}"),
-  )
+  JsErrorBox::new("SyntaxError", error.to_string())
 }

@@ -28,7 +28,8 @@ impl Outcome {
       (Some("StepsFailed"), Some(message)) => Self::FailedSteps(message.clone()),
       _ => {
         let text = format_js_error(error, Detail::Test);
-        Self::Failed(text.trim_start_matches("Uncaught ").into())
+        let text = text.trim_start_matches("Uncaught ").trim_start_matches("(in promise) ");
+        Self::Failed(text.into())
       }
     }
   }
@@ -52,6 +53,8 @@ struct Counts {
 /// A test or step whose end is not reported yet.
 struct Running {
   name: String,
+  /// Line and column where it was defined.
+  place: (u32, u32),
   started: Instant,
 }
 
@@ -65,8 +68,6 @@ pub struct Reporter {
   filtered_out: usize,
   used_only: bool,
   failures: Vec<Failure>,
-  /// Line and column of the running test.
-  place: (u32, u32),
   /// The running test, and inside it the running steps.
   running: Vec<Running>,
   /// Something of the script's was printed since the last line of ours.
@@ -86,7 +87,6 @@ impl Reporter {
       filtered_out: 0,
       used_only: false,
       failures: Vec::new(),
-      place: (0, 0),
       running: Vec::new(),
       in_output: false,
       open_line: None,
@@ -123,51 +123,51 @@ impl Reporter {
   }
 
   pub fn test_begins(&mut self, name: &str, place: (u32, u32)) {
-    self.place = place;
-    self.begin(name);
+    self.begin(name, place);
   }
 
-  pub fn step_begins(&mut self, depth: usize, name: &str) {
+  pub fn step_begins(&mut self, depth: usize, name: &str, place: (u32, u32)) {
     // A step that was not awaited may report after its parent: then it stands alone.
     self.running.truncate(depth.max(1));
-    self.begin(name);
+    self.begin(name, place);
   }
 
-  fn begin(&mut self, name: &str) {
+  fn begin(&mut self, name: &str, place: (u32, u32)) {
     self.end_output();
     self.end_line();
     print(&format!("{}{name} ...", "  ".repeat(self.running.len())));
     self.running.push(Running {
       name: name.into(),
+      place,
       started: Instant::now(),
     });
     self.open_line = Some(self.running.len());
   }
 
   pub fn test_ends(&mut self, name: &str, time: Duration, outcome: Outcome) {
-    let title = format!("{name} => {}:{}:{}", self.file, self.place.0, self.place.1);
     self.running.truncate(1);
     self.end(1, name, time, &outcome);
+    count(&mut self.tests, &outcome);
+    self.keep_failure(outcome);
     self.running.clear();
-    let failed = count(&mut self.tests, &outcome);
-    if let (true, Outcome::Failed(text)) = (failed, outcome) {
-      self.failures.push(Failure { title, text, uncaught: false });
-    }
   }
 
   pub fn step_ends(&mut self, depth: usize, name: &str, outcome: Outcome) {
-    let level = depth + 1;
-    let (place, file) = (self.place, &self.file);
-    let path: Vec<_> = self.running.iter().take(level).map(|running| &*running.name).collect();
-    let title = format!("{} => {file}:{}:{}", path.join(" ... "), place.0, place.1);
-    self.running.truncate(level);
+    self.running.truncate(depth + 1);
     let time = self.running.last().map_or(Duration::ZERO, |step| step.started.elapsed());
-    self.end(level, name, time, &outcome);
+    self.end(depth + 1, name, time, &outcome);
+    count(&mut self.steps, &outcome);
+    self.keep_failure(outcome);
     self.running.truncate(depth);
-    let failed = count(&mut self.steps, &outcome);
-    if let (true, Outcome::Failed(text)) = (failed, outcome) {
-      self.failures.push(Failure { title, text, uncaught: false });
-    }
+  }
+
+  /// Remembers what to print at the end of the innermost of what is running.
+  fn keep_failure(&mut self, outcome: Outcome) {
+    let Outcome::Failed(text) = outcome else { return };
+    let names: Vec<_> = self.running.iter().map(|running| &*running.name).collect();
+    let (line, column) = self.running.last().map_or((0, 0), |running| running.place);
+    let title = format!("{} => {}:{line}:{column}", names.join(" ... "), self.file);
+    self.failures.push(Failure { title, text, uncaught: false });
   }
 
   fn end(&mut self, level: usize, name: &str, time: Duration, outcome: &Outcome) {
@@ -272,17 +272,12 @@ impl Reporter {
   }
 }
 
-/// Counts an outcome; true for a failure.
-fn count(counts: &mut Counts, outcome: &Outcome) -> bool {
+fn count(counts: &mut Counts, outcome: &Outcome) {
   match outcome {
     Outcome::Ok => counts.passed += 1,
     Outcome::Ignored => counts.ignored += 1,
-    Outcome::Failed(_) | Outcome::FailedSteps(_) => {
-      counts.failed += 1;
-      return true;
-    }
+    Outcome::Failed(_) | Outcome::FailedSteps(_) => counts.failed += 1,
   }
-  false
 }
 
 fn steps(count: usize) -> String {

@@ -41,8 +41,8 @@ impl TestEvents for Sink {
     self.registered.push(Registered { name, ignore, only, place });
   }
 
-  fn step(&mut self, depth: u32, name: String) {
-    self.reporter.borrow_mut().step_begins(depth as usize, &name);
+  fn step(&mut self, depth: u32, name: String, place: (u32, u32)) {
+    self.reporter.borrow_mut().step_begins(depth as usize, &name, place);
   }
 
   fn step_done(&mut self, depth: u32, name: String, status: String, error: Option<Box<JsError>>) {
