@@ -131,7 +131,7 @@ class TestContext {
     op_kv_test_step(this.#depth, def.name, lineNumber, columnNumber);
     if (def.ignore) {
       op_kv_test_step_done(this.#depth, def.name, "ignored", undefined);
-      return true;
+      return false;
     }
     const context = new TestContext(def.name, this.origin, this, this.#depth + 1);
     this.#running++;

@@ -154,7 +154,10 @@ impl Reporter {
 
   pub fn step_ends(&mut self, depth: usize, name: &str, outcome: Outcome) {
     self.running.truncate(depth + 1);
-    let time = self.running.last().map_or(Duration::ZERO, |step| step.started.elapsed());
+    let time = match (&outcome, self.running.last()) {
+      (Outcome::Ignored, _) | (_, None) => Duration::ZERO,
+      (_, Some(step)) => step.started.elapsed(),
+    };
     self.end(depth + 1, name, time, &outcome);
     count(&mut self.steps, &outcome);
     self.keep_failure(outcome);

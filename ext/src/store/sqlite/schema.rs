@@ -58,7 +58,12 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// Takes the file to the newest version, in one transaction: another process may do the same.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
-  if version(connection)? >= NEWEST {
+  migrate_to(connection, NEWEST)
+}
+
+/// The same, to a version that may be an older one: tests need files of every age.
+pub(super) fn migrate_to(connection: &mut Connection, target: i64) -> rusqlite::Result<()> {
+  if version(connection)? >= target {
     return Ok(());
   }
   let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -69,7 +74,7 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
      )",
   )?;
   let reached = version(&transaction)?;
-  for (step, migration) in (1..).zip(MIGRATIONS) {
+  for (step, migration) in (1..=target).zip(MIGRATIONS) {
     if step > reached {
       transaction.execute_batch(migration)?;
       transaction.execute("REPLACE INTO migration_state (k, version) VALUES (0, ?1)", [step])?;
