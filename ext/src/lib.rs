@@ -45,8 +45,8 @@ mod extension {
 
   use deno_core::{Extension, ExtensionFileSource, OpState};
 
-  use crate::options::KvOptions;
   use crate::ops::*;
+  use crate::options::KvOptions;
 
   deno_core::extension!(
     kv_ext,
@@ -83,8 +83,15 @@ mod extension {
         )),*]
       };
     }
-    const SOURCES: &[ExtensionFileSource] =
-      &sources!["mod.js", "kv.js", "atomic.js", "list.js", "u64.js", "value.js", "handle.js"];
+    const SOURCES: &[ExtensionFileSource] = &sources![
+      "mod.js",
+      "kv.js",
+      "atomic.js",
+      "list.js",
+      "u64.js",
+      "value.js",
+      "handle.js"
+    ];
     extension.esm_files = Cow::Borrowed(SOURCES);
   }
 

@@ -177,8 +177,14 @@ mod tests {
       let cursor = BASE64_URL_SAFE.encode(made_up);
       for reverse in [false, true] {
         if let Ok((start, end)) = selector.range(Some(&cursor), reverse) {
-          assert!(start.as_slice() >= b"\x02ab\0".as_slice(), "{made_up:?} {reverse}");
-          assert!(end.as_slice() <= b"\x02ac\0".as_slice(), "{made_up:?} {reverse}");
+          assert!(
+            start.as_slice() >= b"\x02ab\0".as_slice(),
+            "{made_up:?} {reverse}"
+          );
+          assert!(
+            end.as_slice() <= b"\x02ac\0".as_slice(),
+            "{made_up:?} {reverse}"
+          );
         }
       }
     }
@@ -187,7 +193,10 @@ mod tests {
   #[test]
   fn contradicting_keys_are_refused() {
     let key = |part: u8| Some(vec![0x02, part, 0]);
-    assert!(matches!(Selector::new(None, key(b'a'), None), Err(SelectorError::Shape)));
+    assert!(matches!(
+      Selector::new(None, key(b'a'), None),
+      Err(SelectorError::Shape)
+    ));
     assert!(matches!(
       Selector::new(key(b'a'), key(b'a'), key(b'a')),
       Err(SelectorError::Shape)

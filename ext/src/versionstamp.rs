@@ -30,7 +30,10 @@ impl Versionstamp {
 
 impl fmt::Display for Versionstamp {
   fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    self.to_hex().iter().try_for_each(|digit| write!(f, "{}", char::from(*digit)))
+    self
+      .to_hex()
+      .iter()
+      .try_for_each(|digit| write!(f, "{}", char::from(*digit)))
   }
 }
 
@@ -43,7 +46,11 @@ impl FromStr for Versionstamp {
   type Err = InvalidVersionstampError;
 
   fn from_str(hex: &str) -> Result<Self, Self::Err> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(InvalidVersionstampError);
+    let digit = |byte: u8| {
+      char::from(byte)
+        .to_digit(16)
+        .ok_or(InvalidVersionstampError)
+    };
     if hex.len() != 20 {
       return Err(InvalidVersionstampError);
     }
@@ -64,12 +71,21 @@ mod tests {
   fn hex_is_the_counter_then_two_zero_bytes() {
     let versionstamp = Versionstamp::from_version(0x1234_5678_9abc_def0);
     assert_eq!(versionstamp.to_string(), "123456789abcdef00000");
-    assert_eq!("123456789ABCDEF00000".parse::<Versionstamp>().unwrap(), versionstamp);
+    assert_eq!(
+      "123456789ABCDEF00000".parse::<Versionstamp>().unwrap(),
+      versionstamp
+    );
   }
 
   #[test]
   fn only_twenty_hex_digits_are_a_versionstamp() {
-    for bad in ["", "00", "zz3456789abcdef00000", "123456789abcdef0000000", "1234567éabcdef00000"] {
+    for bad in [
+      "",
+      "00",
+      "zz3456789abcdef00000",
+      "123456789abcdef0000000",
+      "1234567éabcdef00000",
+    ] {
       assert!(bad.parse::<Versionstamp>().is_err(), "{bad}");
     }
   }

@@ -15,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
   max_term_width = 100,
   subcommand_negates_reqs = true,
   args_conflicts_with_subcommands = true,
+  arg_required_else_help = true,
   after_help = "Examples:
   kv app.ts                     run a script
   kv run app.ts --port 80       what follows the file is the script's: Deno.args
@@ -37,13 +38,15 @@ pub enum Command {
   kv run examples/getting_started.ts")]
   Run(RunArgs),
   /// Run tests: what Deno.test has registered, each file in a fresh runtime
-  #[command(after_help = "With no files, runs those below this folder that are named
+  #[command(
+    after_help = "With no files, runs those below this folder that are named
 *_test.ts, *.test.ts or test.ts (also .js, .mjs, .mts, .jsx, .tsx), and those in __tests__ folders.
 
 Examples:
   kv test
   kv test tests/js/list_test.ts
-  kv test --filter '/^list/' --fail-fast")]
+  kv test --filter '/^list/' --fail-fast"
+  )]
   Test(TestArgs),
   /// Print where a script's default database is
   #[command(after_help = "Example:

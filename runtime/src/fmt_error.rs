@@ -61,7 +61,11 @@ fn push_error(text: &mut String, error: &JsError, detail: Detail, nested: bool) 
   {
     text.push_str(&line);
   }
-  for frame in error.frames.iter().filter(|frame| detail == Detail::Full || !is_internal(frame)) {
+  for frame in error
+    .frames
+    .iter()
+    .filter(|frame| detail == Detail::Full || !is_internal(frame))
+  {
     let _ = write!(text, "\n    at {}", format_frame::<Ansi>(frame, None));
   }
   if let Some(cause) = &error.cause {
@@ -73,13 +77,19 @@ fn push_error(text: &mut String, error: &JsError, detail: Detail, nested: bool) 
 }
 
 fn is_internal(frame: &JsStackFrame) -> bool {
-  frame.file_name.as_deref().is_some_and(|name| name.starts_with("ext:"))
+  frame
+    .file_name
+    .as_deref()
+    .is_some_and(|name| name.starts_with("ext:"))
 }
 
 /// The line that has thrown, with a mark under the place.
 fn source_line(error: &JsError) -> Option<String> {
   const LONGEST: usize = 150;
-  let line = error.source_line.as_deref().filter(|line| !line.trim().is_empty())?;
+  let line = error
+    .source_line
+    .as_deref()
+    .filter(|line| !line.trim().is_empty())?;
   let column = error
     .source_line_frame_index
     .and_then(|index| error.frames.get(index))
@@ -89,8 +99,11 @@ fn source_line(error: &JsError) -> Option<String> {
     return None;
   }
   // Tabs stay tabs, so that the mark stands where the eye looks.
-  let indent: String =
-    line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+  let indent: String = line
+    .chars()
+    .take(column - 1)
+    .map(|c| if c == '\t' { '\t' } else { ' ' })
+    .collect();
   Some(format!("\n{line}\n{indent}{}", colors::red("^")))
 }
 

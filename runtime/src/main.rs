@@ -12,7 +12,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use deno_terminal::colors;
 
 use cli::{Cli, Command, RunArgs};
@@ -34,10 +34,8 @@ fn dispatch(cli: Cli) -> Result<i32> {
   let command = match (cli.command, cli.run) {
     (Some(command), _) => command,
     (None, Some(run)) => Command::Run(run),
-    (None, None) => {
-      Cli::command().print_help()?;
-      return Ok(0);
-    }
+    // clap has printed its help.
+    (None, None) => return Ok(2),
   };
   match command {
     Command::Run(args) => block_on(run_script(args)),
@@ -47,7 +45,10 @@ fn dispatch(cli: Cli) -> Result<i32> {
     }
     Command::Path(args) => {
       let main_module = paths::module_url(&args.file)?;
-      print(&format!("{}\n", paths::default_database(&main_module)?.display()))
+      print(&format!(
+        "{}\n",
+        paths::default_database(&main_module)?.display()
+      ))
     }
     Command::Types => print(kv_ext::TYPE_DECLARATIONS),
   }

@@ -19,9 +19,10 @@ pub fn module_url(file: &Path) -> Result<Url> {
     return Ok(url);
   }
   let path = std::path::absolute(file).with_context(|| file.display().to_string())?;
-  let url = Url::from_file_path(&path);
-  // `Url` also resolves `.` and `..`, as the module loader does.
-  url.map_err(|()| anyhow::anyhow!("{}: not a path that a URL can name", path.display()))
+  let url = Url::from_file_path(&path)
+    .map_err(|()| anyhow::anyhow!("{}: not a path that a URL can name", path.display()))?;
+  // Parsing resolves `.` and `..`, so that a script has one URL however it is written.
+  Ok(Url::parse(url.as_str())?)
 }
 
 /// The folder of all default databases: `$KV_DATA_DIR`, or the platform's folder for data.

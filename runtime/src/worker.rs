@@ -95,7 +95,9 @@ impl Worker {
     }
     // What the module itself has thrown comes out of the loop as well.
     poll_fn(|context| {
-      let polled = self.runtime.poll_event_loop(context, PollEventLoopOptions::default());
+      let polled = self
+        .runtime
+        .poll_event_loop(context, PollEventLoopOptions::default());
       Poll::Ready(match polled {
         Poll::Ready(result) => result,
         Poll::Pending => Ok(()),
@@ -106,7 +108,10 @@ impl Worker {
 
   /// Runs until nothing is left to wait for.
   pub async fn run_event_loop(&mut self) -> Result<(), CoreError> {
-    self.runtime.run_event_loop(PollEventLoopOptions::default()).await
+    self
+      .runtime
+      .run_event_loop(PollEventLoopOptions::default())
+      .await
   }
 
   /// Calls one of the functions in `internals` and waits for what it returns.
@@ -150,7 +155,9 @@ impl Worker {
     Box::pin(async move {
       match call {
         Some(call) => call.await,
-        None => Err(Box::new(internal_error("the runtime's JS side is incomplete"))),
+        None => Err(Box::new(internal_error(
+          "the runtime's JS side is incomplete",
+        ))),
       }
     })
   }

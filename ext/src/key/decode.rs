@@ -125,7 +125,11 @@ impl<'a> KeyParts<'a> {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(self.take(8)?);
     let ordered = u64::from_be_bytes(bytes);
-    let bits = if ordered & SIGN == 0 { !ordered } else { ordered ^ SIGN };
+    let bits = if ordered & SIGN == 0 {
+      !ordered
+    } else {
+      ordered ^ SIGN
+    };
     Ok(PartRef::Number(f64::from_bits(bits)))
   }
 

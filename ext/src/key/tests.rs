@@ -44,14 +44,27 @@ fn any_number() -> impl Strategy<Value = f64> {
     Just(-f64::NAN),
   ]
   // The encoding has one NaN of each sign.
-  .prop_map(|number| if number.is_nan() { f64::NAN.copysign(number) } else { number })
+  .prop_map(|number| {
+    if number.is_nan() {
+      f64::NAN.copysign(number)
+    } else {
+      number
+    }
+  })
 }
 
 fn any_bigint() -> impl Strategy<Value = BigInt> {
   let length = prop_oneof![0..12usize, 250..=255usize];
-  (any::<bool>(), length.prop_flat_map(|length| prop::collection::vec(any::<u8>(), length)))
+  (
+    any::<bool>(),
+    length.prop_flat_map(|length| prop::collection::vec(any::<u8>(), length)),
+  )
     .prop_map(|(negative, bytes)| {
-      let sign = if negative { num_bigint::Sign::Minus } else { num_bigint::Sign::Plus };
+      let sign = if negative {
+        num_bigint::Sign::Minus
+      } else {
+        num_bigint::Sign::Plus
+      };
       BigInt::from_bytes_be(sign, &bytes)
     })
 }
@@ -59,10 +72,17 @@ fn any_bigint() -> impl Strategy<Value = BigInt> {
 fn any_part() -> impl Strategy<Value = KeyPart> {
   // Bytes around the escape are where an encoding goes wrong.
   let byte = prop_oneof![Just(0u8), Just(1), Just(0xfe), Just(0xff), any::<u8>()];
-  let char = prop_oneof![Just('\0'), Just('\u{1}'), Just('a'), Just('\u{ff}'), any::<char>()];
+  let char = prop_oneof![
+    Just('\0'),
+    Just('\u{1}'),
+    Just('a'),
+    Just('\u{ff}'),
+    any::<char>()
+  ];
   prop_oneof![
     prop::collection::vec(byte, 0..6).prop_map(KeyPart::Bytes),
-    prop::collection::vec(char, 0..6).prop_map(|chars| KeyPart::String(chars.into_iter().collect())),
+    prop::collection::vec(char, 0..6)
+      .prop_map(|chars| KeyPart::String(chars.into_iter().collect())),
     any_bigint().prop_map(KeyPart::BigInt),
     any_number().prop_map(KeyPart::Number),
     any::<bool>().prop_map(KeyPart::Bool),

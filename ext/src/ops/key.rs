@@ -60,7 +60,11 @@ fn push_part(
   } else if let Ok(bigint) = v8::Local::<v8::BigInt>::try_from(part) {
     let mut words = vec![0; bigint.word_count()];
     let (negative, words) = bigint.to_words_array(&mut words);
-    let magnitude: Vec<u8> = words.iter().rev().flat_map(|word| word.to_be_bytes()).collect();
+    let magnitude: Vec<u8> = words
+      .iter()
+      .rev()
+      .flat_map(|word| word.to_be_bytes())
+      .collect();
     encoder.push_bigint(negative, &magnitude)?;
   } else if part.is_boolean() {
     encoder.push_bool(part.is_true());
@@ -109,14 +113,20 @@ fn decode_part<'s>(
   part: PartRef<'_>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   Ok(match part {
-    PartRef::String(string) => v8::String::new(scope, &string).ok_or(KvError::Pending)?.into(),
+    PartRef::String(string) => v8::String::new(scope, &string)
+      .ok_or(KvError::Pending)?
+      .into(),
     PartRef::Number(number) => v8::Number::new(scope, number).into(),
     PartRef::Bool(bool) => v8::Boolean::new(scope, bool).into(),
     PartRef::Bytes(bytes) => bytes_to_v8(scope, bytes.into_owned())?.into(),
     PartRef::BigInt(negative, magnitude) => {
       let words: Vec<u64> = magnitude
         .rchunks(8)
-        .map(|digits| digits.iter().fold(0, |word, digit| word << 8 | u64::from(*digit)))
+        .map(|digits| {
+          digits
+            .iter()
+            .fold(0, |word, digit| word << 8 | u64::from(*digit))
+        })
         .collect();
       v8::BigInt::new_from_words(scope, negative, &words)
         .ok_or(KvError::Pending)?

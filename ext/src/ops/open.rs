@@ -47,9 +47,15 @@ fn locate(path: &str) -> Result<Location, KvError> {
 }
 
 fn default_location(options: &KvOptions) -> Result<Location, KvError> {
-  let path = options.default_path.as_deref().ok_or(KvError::NoDefaultPath)?;
+  let path = options
+    .default_path
+    .as_deref()
+    .ok_or(KvError::NoDefaultPath)?;
   let folder = path.parent().unwrap_or(Path::new(""));
-  let failed = |source| KvError::DefaultFolder { path: folder.display().to_string(), source };
+  let failed = |source| KvError::DefaultFolder {
+    path: folder.display().to_string(),
+    source,
+  };
   std::fs::create_dir_all(folder).map_err(failed)?;
   if let Some(label) = &options.default_label {
     let file = folder.join("script.txt");
@@ -104,13 +110,19 @@ mod tests {
     assert_eq!(locate(":memory:").unwrap(), Location::Memory);
     assert_eq!(locate("./:x").unwrap(), Location::File("./:x".into()));
     #[cfg(unix)]
-    assert_eq!(locate("file:///tmp/a%20b").unwrap(), Location::File("/tmp/a b".into()));
+    assert_eq!(
+      locate("file:///tmp/a%20b").unwrap(),
+      Location::File("/tmp/a b".into())
+    );
   }
 
   #[test]
   fn what_is_no_file_is_refused() {
     assert!(matches!(locate(""), Err(KvError::EmptyFilename)));
-    assert!(matches!(locate(":x"), Err(KvError::FilenameStartsWithColon)));
+    assert!(matches!(
+      locate(":x"),
+      Err(KvError::FilenameStartsWithColon)
+    ));
     assert!(matches!(locate("a\0b"), Err(KvError::FilenameNul)));
     assert!(matches!(locate("https://db"), Err(KvError::Remote(_))));
     for uri in ["file:///tmp/a?mode=memory", "file://host/a?vfs=unix-none"] {

@@ -45,7 +45,9 @@ impl<'s> EntryShape<'s> {
     };
     let names = [name(b"key")?, name(b"value")?, name(b"versionstamp")?];
     // An object literal's prototype, whatever `Object` has been made to be.
-    let prototype = v8::Object::new(scope).get_prototype(scope).ok_or(KvError::Pending)?;
+    let prototype = v8::Object::new(scope)
+      .get_prototype(scope)
+      .ok_or(KvError::Pending)?;
     Ok(Self { names, prototype })
   }
 
@@ -69,10 +71,9 @@ impl<'s> EntryShape<'s> {
     let key = key::decode(scope, &entry.key)?.into();
     let value = value::to_v8(scope, entry.value, decoders)?;
     let hex = entry.versionstamp.to_hex();
-    let versionstamp =
-      v8::String::new_from_one_byte(scope, &hex, v8::NewStringType::Normal)
-        .ok_or(KvError::Pending)?
-        .into();
+    let versionstamp = v8::String::new_from_one_byte(scope, &hex, v8::NewStringType::Normal)
+      .ok_or(KvError::Pending)?
+      .into();
     Ok(self.entry(scope, key, value, versionstamp))
   }
 
@@ -108,7 +109,15 @@ pub fn op_kv_get<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
-  let result = get(scope, &handle, key, &Decoders { host_objects, u64_class });
+  let result = get(
+    scope,
+    &handle,
+    key,
+    &Decoders {
+      host_objects,
+      u64_class,
+    },
+  );
   rethrow(scope, result)
 }
 
@@ -140,7 +149,15 @@ pub fn op_kv_get_many<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
-  let result = get_many(scope, &handle, keys, &Decoders { host_objects, u64_class });
+  let result = get_many(
+    scope,
+    &handle,
+    keys,
+    &Decoders {
+      host_objects,
+      u64_class,
+    },
+  );
   rethrow(scope, result)
 }
 
@@ -208,7 +225,10 @@ fn selector(
 
 /// The next entries of a list, as an array, or a ticket.
 #[op2(reentrant)]
-#[allow(clippy::too_many_arguments, reason = "an object to carry them would be one more allocation")]
+#[allow(
+  clippy::too_many_arguments,
+  reason = "an object to carry them would be one more allocation"
+)]
 pub fn op_kv_list<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   #[cppgc] handle: &HandleObject,
@@ -223,9 +243,21 @@ pub fn op_kv_list<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
-  let decoders = Decoders { host_objects, u64_class };
-  let result = selector(scope, prefix, start, end)
-    .and_then(|selector| list(scope, &handle, &selector, limit, reverse, cursor.as_deref(), &decoders));
+  let decoders = Decoders {
+    host_objects,
+    u64_class,
+  };
+  let result = selector(scope, prefix, start, end).and_then(|selector| {
+    list(
+      scope,
+      &handle,
+      &selector,
+      limit,
+      reverse,
+      cursor.as_deref(),
+      &decoders,
+    )
+  });
   rethrow(scope, result)
 }
 
@@ -245,7 +277,12 @@ fn list<'s>(
     return Err(KvError::TooManyEntries(max));
   }
   let limit = NonZeroU32::new(limit as u32).unwrap_or(NonZeroU32::MIN);
-  let range = ReadRange { start, end, limit, reverse };
+  let range = ReadRange {
+    start,
+    end,
+    limit,
+    reverse,
+  };
   let answer = read(handle, vec![range])?;
   let Answer::Now(result) = answer else {
     return Ok(park(scope, handle, answer));
@@ -289,7 +326,14 @@ pub fn op_kv_take_read<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let ranges = handle.0.reads.take(ticket)?;
   v8::tc_scope!(let scope, scope);
-  let result = take_read(scope, ranges, &Decoders { host_objects, u64_class });
+  let result = take_read(
+    scope,
+    ranges,
+    &Decoders {
+      host_objects,
+      u64_class,
+    },
+  );
   rethrow(scope, result)
 }
 
@@ -319,7 +363,9 @@ pub fn op_kv_cursor<'s>(
   let cursor = selector(scope, prefix, start, end).and_then(|selector| {
     let boundary = key::encode(scope, boundary)?;
     let cursor = selector.cursor(&boundary)?;
-    v8::String::new(scope, &cursor).map(Into::into).ok_or(KvError::Pending)
+    v8::String::new(scope, &cursor)
+      .map(Into::into)
+      .ok_or(KvError::Pending)
   });
   rethrow(scope, cursor)
 }

@@ -183,8 +183,7 @@ pub(super) fn from_v8(
 
 /// The bytes a `Uint8Array` shows.
 pub(super) fn view_bytes(value: v8::Local<v8::Value>) -> Result<Vec<u8>, KvError> {
-  let view =
-    v8::Local::<v8::ArrayBufferView>::try_from(value).map_err(|_| KvError::Serialize)?;
+  let view = v8::Local::<v8::ArrayBufferView>::try_from(value).map_err(|_| KvError::Serialize)?;
   let mut bytes = vec![0; view.byte_length()];
   let copied = view.copy_contents(&mut bytes);
   bytes.truncate(copied);

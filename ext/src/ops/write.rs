@@ -39,9 +39,16 @@ pub fn op_kv_set<'s>(
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
   let result = value::from_v8(scope, kind, value).and_then(|value| {
-    let set = SetArguments { expire_in, versionstamp_symbol, now_ms: handle.clock.now_ms() };
+    let set = SetArguments {
+      expire_in,
+      versionstamp_symbol,
+      now_ms: handle.clock.now_ms(),
+    };
     let mutation = set.mutation(scope, key, value)?;
-    let write = AtomicWrite { checks: Vec::new(), mutations: vec![mutation] };
+    let write = AtomicWrite {
+      checks: Vec::new(),
+      mutations: vec![mutation],
+    };
     submit(scope, &handle, write)
   });
   rethrow(scope, result)
@@ -72,7 +79,9 @@ fn commit<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let check_count = checks.length() / CHECK_FIELDS;
   let mutation_count = mutations.length() / MUTATION_FIELDS;
-  handle.limits.check_counts(check_count as usize, mutation_count as usize)?;
+  handle
+    .limits
+    .check_counts(check_count as usize, mutation_count as usize)?;
   let now_ms = handle.clock.now_ms();
   let mut write = AtomicWrite::default();
   for index in 0..check_count {
@@ -81,7 +90,13 @@ fn commit<'s>(
   }
   for index in 0..mutation_count {
     let first = index * MUTATION_FIELDS;
-    write.mutations.push(mutation(scope, mutations, first, versionstamp_symbol, now_ms)?);
+    write.mutations.push(mutation(
+      scope,
+      mutations,
+      first,
+      versionstamp_symbol,
+      now_ms,
+    )?);
   }
   submit(scope, handle, write)
 }
@@ -153,7 +168,11 @@ fn check<'s>(
     None
   } else if let Ok(hex) = v8::Local::<v8::String>::try_from(versionstamp) {
     let hex = hex.to_rust_string_lossy(scope);
-    Some(hex.parse::<Versionstamp>().map_err(|_| KvError::InvalidCheck)?)
+    Some(
+      hex
+        .parse::<Versionstamp>()
+        .map_err(|_| KvError::InvalidCheck)?,
+    )
   } else {
     return Err(KvError::Argument {
       name: "versionstamp",
@@ -175,9 +194,15 @@ fn mutation<'s>(
   let mutation_type = field(scope, mutations, first + 1)?.int32_value(scope);
   if mutation_type == Some(DELETE) {
     let key = mutation_key(scope, key)?;
-    return Ok(Mutation { key, kind: MutationKind::Delete, expire_at: None });
+    return Ok(Mutation {
+      key,
+      kind: MutationKind::Delete,
+      expire_at: None,
+    });
   }
-  let kind = field(scope, mutations, first + 2)?.int32_value(scope).unwrap_or_default();
+  let kind = field(scope, mutations, first + 2)?
+    .int32_value(scope)
+    .unwrap_or_default();
   let value = field(scope, mutations, first + 3)?;
   // `js/` has serialized it, when the mutation was made.
   let value = match kind {
@@ -191,11 +216,20 @@ fn mutation<'s>(
     _ => {
       debug_assert_eq!(mutation_type, Some(SET));
       let expire_in = field(scope, mutations, first + 4)?;
-      return SetArguments { expire_in, versionstamp_symbol, now_ms }.mutation(scope, key, value);
+      return SetArguments {
+        expire_in,
+        versionstamp_symbol,
+        now_ms,
+      }
+      .mutation(scope, key, value);
     }
   };
   let key = mutation_key(scope, key)?;
-  Ok(Mutation { key, kind, expire_at: None })
+  Ok(Mutation {
+    key,
+    kind,
+    expire_at: None,
+  })
 }
 
 /// What a set needs beside its key and value.
@@ -230,10 +264,16 @@ impl<'s> SetArguments<'s> {
       }
       expire_in => {
         let expire_in = expire_in.unwrap_or_default() as u64;
-        return Err(KvError::InvalidMutation(format!("expireIn is too large: {expire_in}")));
+        return Err(KvError::InvalidMutation(format!(
+          "expireIn is too large: {expire_in}"
+        )));
       }
     };
-    Ok(Mutation { key, kind, expire_at })
+    Ok(Mutation {
+      key,
+      kind,
+      expire_at,
+    })
   }
 }
 

@@ -16,6 +16,8 @@ impl Clock for SystemClock {
     // A clock before 1970 counts as 1970: nothing has expired then.
     SystemTime::now()
       .duration_since(UNIX_EPOCH)
-      .map_or(0, |elapsed| elapsed.as_millis().try_into().unwrap_or(u64::MAX))
+      .map_or(0, |elapsed| {
+        elapsed.as_millis().try_into().unwrap_or(u64::MAX)
+      })
   }
 }

@@ -46,7 +46,10 @@ impl Number {
         // V8 stores whole 64-bit digits.
         magnitude.resize(magnitude.len().next_multiple_of(8), 0);
         bytes.push(b'Z');
-        push_varint(&mut bytes, (magnitude.len() as u64) << 1 | u64::from(sign == Sign::Minus));
+        push_varint(
+          &mut bytes,
+          (magnitude.len() as u64) << 1 | u64::from(sign == Sign::Minus),
+        );
         bytes.extend(magnitude);
       }
     }
@@ -142,7 +145,11 @@ impl Reader<'_> {
       }
       b'Z' => {
         let bit_field = self.varint()?;
-        let sign = if bit_field & 1 == 1 { Sign::Minus } else { Sign::Plus };
+        let sign = if bit_field & 1 == 1 {
+          Sign::Minus
+        } else {
+          Sign::Plus
+        };
         let magnitude = self.bytes(usize::try_from(bit_field >> 1).ok()?)?;
         Some(Number::BigInt(BigInt::from_bytes_le(sign, magnitude)))
       }
@@ -165,7 +172,10 @@ mod tests {
       Number::BigInt(BigInt::from(1) << 200),
     ];
     for number in numbers {
-      assert_eq!(Number::from_value(&number.clone().into_value()), Some(number));
+      assert_eq!(
+        Number::from_value(&number.clone().into_value()),
+        Some(number)
+      );
     }
   }
 
@@ -175,9 +185,15 @@ mod tests {
     for (bytes, number) in [
       (vec![0xff, 15, b'I', 10], 5.0),
       (vec![0xff, 15, b'I', 13], -7.0),
-      (vec![0xff, 15, b'U', 0xff, 0xff, 0xff, 0xff, 0x0f], 4294967295.0),
+      (
+        vec![0xff, 15, b'U', 0xff, 0xff, 0xff, 0xff, 0x0f],
+        4294967295.0,
+      ),
     ] {
-      assert_eq!(Number::from_value(&Value::V8(bytes)), Some(Number::Double(number)));
+      assert_eq!(
+        Number::from_value(&Value::V8(bytes)),
+        Some(Number::Double(number))
+      );
     }
   }
 
@@ -189,10 +205,16 @@ mod tests {
       vec![0xff, 15],
       vec![0xff, 15, b'o', b'{', 0],
       vec![0xff, 15, b'N', 1],
-      vec![0xff, 15, b'Z', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+      vec![
+        0xff, 15, b'Z', 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1,
+      ],
       vec![0xff; 20],
     ] {
-      assert_eq!(Number::from_value(&Value::V8(bytes.clone())), None, "{bytes:?}");
+      assert_eq!(
+        Number::from_value(&Value::V8(bytes.clone())),
+        None,
+        "{bytes:?}"
+      );
     }
   }
 }

@@ -98,7 +98,11 @@ pub fn op_kv_no_color() -> bool {
 
 #[op2(fast)]
 pub fn op_kv_is_terminal(stderr: bool) -> bool {
-  if stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() }
+  if stderr {
+    std::io::stderr().is_terminal()
+  } else {
+    std::io::stdout().is_terminal()
+  }
 }
 
 #[derive(Debug, thiserror::Error, deno_error::JsError)]
@@ -116,7 +120,11 @@ pub fn op_kv_random_fill(#[buffer] bytes: &mut [u8]) -> Result<(), RandomError> 
 pub fn op_kv_random_uuid() -> Result<String, RandomError> {
   let mut bytes = [0; 16];
   getrandom::fill(&mut bytes).map_err(RandomError)?;
-  Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+  Ok(
+    uuid::Builder::from_random_bytes(bytes)
+      .into_uuid()
+      .to_string(),
+  )
 }
 
 /// Hears of what a script prints before it is printed: the test reporter marks where a test's
@@ -141,7 +149,9 @@ pub fn op_kv_print(
     std::io::stderr().write_all(message.as_bytes())
   } else {
     let mut stdout = std::io::stdout();
-    stdout.write_all(message.as_bytes()).and_then(|()| stdout.flush())
+    stdout
+      .write_all(message.as_bytes())
+      .and_then(|()| stdout.flush())
   };
   match written {
     Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
@@ -176,7 +186,9 @@ pub fn op_kv_test_register(
   #[smi] column: u32,
 ) {
   if let Some(sink) = sink(state) {
-    sink.borrow_mut().registered(name, ignore, only, (line, column));
+    sink
+      .borrow_mut()
+      .registered(name, ignore, only, (line, column));
   }
 }
 
@@ -203,7 +215,9 @@ pub fn op_kv_test_step_done<'s>(
   #[string] status: String,
   error: v8::Local<'s, v8::Value>,
 ) {
-  let Some(sink) = sink(&state.borrow()) else { return };
+  let Some(sink) = sink(&state.borrow()) else {
+    return;
+  };
   let error = (status == "failed").then(|| JsError::from_v8_exception(scope, error));
   sink.borrow_mut().step_done(depth, name, status, error);
 }

@@ -24,7 +24,9 @@ impl Config {
       for name in ["deno.json", "deno.jsonc"] {
         let path = folder.join(name);
         if path.is_file() {
-          return Self::read(&path).map(Some).with_context(|| path.display().to_string());
+          return Self::read(&path)
+            .map(Some)
+            .with_context(|| path.display().to_string());
         }
       }
     }
@@ -61,8 +63,8 @@ fn parse(path: &Path) -> Result<Map<String, Value>> {
 }
 
 fn build(path: &PathBuf, map: Map<String, Value>) -> Result<ImportMap> {
-  let base = Url::from_file_path(path)
-    .map_err(|()| anyhow::anyhow!("not a path that a URL can name"))?;
+  let base =
+    Url::from_file_path(path).map_err(|()| anyhow::anyhow!("not a path that a URL can name"))?;
   let options = ImportMapOptions {
     // As in deno.json: "@std/assert": "jsr:@std/assert@1" also serves "@std/assert/equals".
     expand_imports: true,

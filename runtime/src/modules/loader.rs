@@ -6,14 +6,13 @@ use deno_ast::MediaType;
 use deno_core::error::ModuleLoaderError;
 use deno_core::{
   FastString, ModuleLoadOptions, ModuleLoadReferrer, ModuleLoadResponse, ModuleLoader,
-  ModuleSource, ModuleSourceCode, ModuleSpecifier, ModuleType, RequestedModuleType,
-  ResolutionKind,
+  ModuleSource, ModuleSourceCode, ModuleSpecifier, ModuleType, RequestedModuleType, ResolutionKind,
 };
 use deno_error::JsErrorBox;
 
+use super::Config;
 use super::resolve::{ASSERT_SOURCE, ASSERT_URL, resolve};
 use super::transpile::transpile;
-use super::Config;
 
 /// Loads modules from local files.
 pub struct FileLoader {
@@ -41,7 +40,12 @@ impl FileLoader {
   ) -> Result<ModuleSource, ModuleLoaderError> {
     if specifier.as_str() == ASSERT_URL {
       let code = ModuleSourceCode::String(FastString::from_static(ASSERT_SOURCE));
-      return Ok(ModuleSource::new(ModuleType::JavaScript, code, specifier, None));
+      return Ok(ModuleSource::new(
+        ModuleType::JavaScript,
+        code,
+        specifier,
+        None,
+      ));
     }
     let path = specifier
       .to_file_path()
@@ -60,7 +64,9 @@ impl FileLoader {
     })?;
     let media_type = MediaType::from_specifier(specifier);
     let source = String::from_utf8(bytes).map_err(|_| {
-      JsErrorBox::type_error(format!("Unable to load {specifier}: it is not UTF-8.{from}"))
+      JsErrorBox::type_error(format!(
+        "Unable to load {specifier}: it is not UTF-8.{from}"
+      ))
     })?;
     // A byte-order mark is no part of the source.
     let source = match source.strip_prefix('\u{feff}') {
@@ -78,13 +84,24 @@ impl FileLoader {
       let code = ModuleSourceCode::String(source.into());
       return Ok(ModuleSource::new(ModuleType::Json, code, specifier, None));
     }
-    self.sources.borrow_mut().insert(specifier.to_string(), source.clone());
+    self
+      .sources
+      .borrow_mut()
+      .insert(specifier.to_string(), source.clone());
     let transpiled = transpile(specifier, media_type, source)?;
     if let Some(source_map) = transpiled.source_map {
-      self.source_maps.borrow_mut().insert(specifier.to_string(), source_map);
+      self
+        .source_maps
+        .borrow_mut()
+        .insert(specifier.to_string(), source_map);
     }
     let code = ModuleSourceCode::String(transpiled.code.into());
-    Ok(ModuleSource::new(ModuleType::JavaScript, code, specifier, None))
+    Ok(ModuleSource::new(
+      ModuleType::JavaScript,
+      code,
+      specifier,
+      None,
+    ))
   }
 }
 
@@ -109,11 +126,20 @@ impl ModuleLoader for FileLoader {
   }
 
   fn get_source_map(&self, file_name: &str) -> Option<Cow<'_, [u8]>> {
-    self.source_maps.borrow().get(file_name).cloned().map(Cow::Owned)
+    self
+      .source_maps
+      .borrow()
+      .get(file_name)
+      .cloned()
+      .map(Cow::Owned)
   }
 
   fn get_source_mapped_source_line(&self, file_name: &str, line_number: usize) -> Option<String> {
     let sources = self.sources.borrow();
-    sources.get(file_name)?.lines().nth(line_number).map(str::to_owned)
+    sources
+      .get(file_name)?
+      .lines()
+      .nth(line_number)
+      .map(str::to_owned)
   }
 }

@@ -85,7 +85,12 @@ mod tests {
   #[test]
   fn relative_paths_and_the_built_in_library() {
     assert_eq!(resolve("./c.ts").unwrap(), "file:///a/c.ts");
-    for name in ["@std/assert", "jsr:@std/assert", "jsr:@std/assert@1", "jsr:/@std/assert@^1.0.0"] {
+    for name in [
+      "@std/assert",
+      "jsr:@std/assert",
+      "jsr:@std/assert@1",
+      "jsr:/@std/assert@^1.0.0",
+    ] {
       assert_eq!(resolve(name).unwrap(), ASSERT_URL, "{name}");
     }
   }
@@ -101,7 +106,10 @@ mod tests {
       ("@std/assertion", "not a dependency"),
     ] {
       let error = resolve(name).unwrap_err();
-      assert!(error.contains(what) && error.contains("deno.json"), "{name}: {error}");
+      assert!(
+        error.contains(what) && error.contains("deno.json"),
+        "{name}: {error}"
+      );
     }
   }
 }

@@ -24,7 +24,10 @@ pub fn transpile(
     MediaType::Jsx | MediaType::TypeScript | MediaType::Mts | MediaType::Cts | MediaType::Tsx
   );
   if !needed {
-    return Ok(Transpiled { code: source, source_map: None });
+    return Ok(Transpiled {
+      code: source,
+      source_map: None,
+    });
   }
   let parsed = deno_ast::parse_module(ParseParams {
     specifier: specifier.clone(),

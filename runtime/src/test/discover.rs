@@ -12,7 +12,11 @@ use anyhow::{Context, Result, bail};
 pub fn test_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
   let mut files = Vec::new();
   let here = [PathBuf::from(".")];
-  let paths = if paths.is_empty() { here.as_slice() } else { paths };
+  let paths = if paths.is_empty() {
+    here.as_slice()
+  } else {
+    paths
+  };
   for path in paths {
     if path.is_dir() {
       walk(path, false, &mut files)?;

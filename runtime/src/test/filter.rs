@@ -17,7 +17,10 @@ impl Filter {
     let Some(text) = text else {
       return Ok(Self::All);
     };
-    match text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
+    match text
+      .strip_prefix('/')
+      .and_then(|rest| rest.strip_suffix('/'))
+    {
       Some(pattern) => Regex::new(pattern).map(Self::Matches).context("--filter"),
       None => Ok(Self::Contains(text.into())),
     }

@@ -40,7 +40,10 @@ pub async fn test(args: TestArgs) -> Result<i32> {
   let reporter = Rc::new(RefCell::new(Reporter::new(&std::env::current_dir()?)));
   for file in files {
     run_file::run(&file, &options, &reporter).await?;
-    if options.fail_fast.is_some_and(|limit| reporter.borrow().failures() >= limit) {
+    if options
+      .fail_fast
+      .is_some_and(|limit| reporter.borrow().failures() >= limit)
+    {
       break;
     }
   }

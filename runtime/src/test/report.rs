@@ -28,7 +28,9 @@ impl Outcome {
       (Some("StepsFailed"), Some(message)) => Self::FailedSteps(message.clone()),
       _ => {
         let text = format_js_error(error, Detail::Test);
-        let text = text.trim_start_matches("Uncaught ").trim_start_matches("(in promise) ");
+        let text = text
+          .trim_start_matches("Uncaught ")
+          .trim_start_matches("(in promise) ");
         Self::Failed(text.into())
       }
     }
@@ -103,7 +105,10 @@ impl Reporter {
   }
 
   pub fn file_begins(&mut self, url: &Url) {
-    let relative = self.folder.as_ref().and_then(|folder| folder.make_relative(url));
+    let relative = self
+      .folder
+      .as_ref()
+      .and_then(|folder| folder.make_relative(url));
     self.file = match relative {
       Some(path) if path.starts_with("..") => path,
       Some(path) => format!("./{path}"),
@@ -166,11 +171,17 @@ impl Reporter {
 
   /// Remembers what to print at the end of the innermost of what is running.
   fn keep_failure(&mut self, outcome: Outcome) {
-    let Outcome::Failed(text) = outcome else { return };
+    let Outcome::Failed(text) = outcome else {
+      return;
+    };
     let names: Vec<_> = self.running.iter().map(|running| &*running.name).collect();
     let (line, column) = self.running.last().map_or((0, 0), |running| running.place);
     let title = format!("{} => {}:{line}:{column}", names.join(" ... "), self.file);
-    self.failures.push(Failure { title, text, uncaught: false });
+    self.failures.push(Failure {
+      title,
+      text,
+      uncaught: false,
+    });
   }
 
   fn end(&mut self, level: usize, name: &str, time: Duration, outcome: &Outcome) {
@@ -186,7 +197,10 @@ impl Reporter {
       Outcome::Failed(_) => Box::new(colors::red("FAILED")),
       Outcome::FailedSteps(reason) => Box::new(format!("{} ({reason})", colors::red("FAILED"))),
     };
-    print(&format!(" {status} {}\n", colors::gray(format!("({})", human(time)))));
+    print(&format!(
+      " {status} {}\n",
+      colors::gray(format!("({})", human(time)))
+    ));
     self.open_line = None;
   }
 
@@ -194,7 +208,11 @@ impl Reporter {
   pub fn cancelled(&mut self, name: &str) {
     self.end_output();
     self.end_line();
-    print(&format!("{name} ... {} {}\n", colors::gray("cancelled"), colors::gray("(0ms)")));
+    print(&format!(
+      "{name} ... {} {}\n",
+      colors::gray("cancelled"),
+      colors::gray("(0ms)")
+    ));
     self.running.clear();
     self.tests.failed += 1;
   }
@@ -204,7 +222,11 @@ impl Reporter {
     self.end_output();
     self.end_line();
     self.running.clear();
-    print(&format!("Uncaught error from {} {}\n", self.file, colors::red("FAILED")));
+    print(&format!(
+      "Uncaught error from {} {}\n",
+      self.file,
+      colors::red("FAILED")
+    ));
     self.tests.failed += 1;
     let text = format_core_error(error, Detail::Test);
     let text = format!(
@@ -214,7 +236,11 @@ impl Reporter {
       text.trim_start_matches("Uncaught ")
     );
     let title = format!("{} (uncaught error)", self.file);
-    self.failures.push(Failure { title, text, uncaught: true });
+    self.failures.push(Failure {
+      title,
+      text,
+      uncaught: true,
+    });
   }
 
   /// The script is about to print something.
@@ -248,7 +274,11 @@ impl Reporter {
           true => colors::bold(&failure.title).to_string(),
           false => failure.title.clone(),
         };
-        print(&format!("{title}\n{}: {}\n\n", colors::red_bold("error"), failure.text));
+        print(&format!(
+          "{title}\n{}: {}\n\n",
+          colors::red_bold("error"),
+          failure.text
+        ));
       }
       print(&format!("{}\n\n", colors::white_on_red(" FAILURES ")));
       for failure in &self.failures {
@@ -259,7 +289,11 @@ impl Reporter {
       0 => colors::green("ok").to_string(),
       _ => colors::red("FAILED").to_string(),
     };
-    let Counts { passed, failed, ignored } = self.tests;
+    let Counts {
+      passed,
+      failed,
+      ignored,
+    } = self.tests;
     let mut line = format!(
       "\n{status} | {passed} passed{} | {failed} failed{}",
       steps(self.steps.passed),
@@ -271,7 +305,10 @@ impl Reporter {
     if self.filtered_out > 0 {
       line += &format!(" | {} filtered out", self.filtered_out);
     }
-    print(&format!("{line} {}\n\n", colors::gray(format!("({})", human(time)))));
+    print(&format!(
+      "{line} {}\n\n",
+      colors::gray(format!("({})", human(time)))
+    ));
   }
 }
 
@@ -304,5 +341,7 @@ fn human(time: Duration) -> String {
 /// A report whose reader has gone is no reason to stop testing.
 fn print(text: &str) {
   let mut stdout = std::io::stdout();
-  let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+  let _ = stdout
+    .write_all(text.as_bytes())
+    .and_then(|()| stdout.flush());
 }

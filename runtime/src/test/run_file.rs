@@ -38,11 +38,19 @@ struct Sink {
 
 impl TestEvents for Sink {
   fn registered(&mut self, name: String, ignore: bool, only: bool, place: (u32, u32)) {
-    self.registered.push(Registered { name, ignore, only, place });
+    self.registered.push(Registered {
+      name,
+      ignore,
+      only,
+      place,
+    });
   }
 
   fn step(&mut self, depth: u32, name: String, place: (u32, u32)) {
-    self.reporter.borrow_mut().step_begins(depth as usize, &name, place);
+    self
+      .reporter
+      .borrow_mut()
+      .step_begins(depth as usize, &name, place);
   }
 
   fn step_done(&mut self, depth: u32, name: String, status: String, error: Option<Box<JsError>>) {
@@ -51,7 +59,10 @@ impl TestEvents for Sink {
       (_, Some(error)) => Outcome::failed(&error),
       (_, None) => Outcome::Ok,
     };
-    self.reporter.borrow_mut().step_ends(depth as usize, &name, outcome);
+    self
+      .reporter
+      .borrow_mut()
+      .step_ends(depth as usize, &name, outcome);
   }
 }
 
@@ -82,7 +93,12 @@ pub async fn run(file: &Path, options: &Options, reporter: &Rc<RefCell<Reporter>
   }
   reporter.borrow_mut().file_begins(&url);
   let watchdog = Watchdog::new(worker.runtime.v8_isolate().thread_safe_handle());
-  let mut file_run = FileRun { worker, watchdog, options, reporter };
+  let mut file_run = FileRun {
+    worker,
+    watchdog,
+    options,
+    reporter,
+  };
   if let Err(error) = file_run.evaluate().await {
     reporter.borrow_mut().uncaught(&error);
     return Ok(());
@@ -121,10 +137,12 @@ impl FileRun<'_> {
     self.watchdog.arm(self.watchdog_time());
     let evaluation = self.worker.evaluate_main_module();
     let result = match self.options.timeout {
-      Some(timeout) => tokio::time::timeout(timeout, evaluation).await.unwrap_or_else(|_| {
-        let message = format!("the module did not finish loading within {timeout:?}");
-        Err(CoreErrorKind::JsBox(deno_error::JsErrorBox::generic(message)).into_box())
-      }),
+      Some(timeout) => tokio::time::timeout(timeout, evaluation)
+        .await
+        .unwrap_or_else(|_| {
+          let message = format!("the module did not finish loading within {timeout:?}");
+          Err(CoreErrorKind::JsBox(deno_error::JsErrorBox::generic(message)).into_box())
+        }),
       None => evaluation.await,
     };
     self.watchdog.arm(None);
@@ -138,7 +156,10 @@ impl FileRun<'_> {
       .filter(|(_, test)| test.only || !only)
       .filter(|(_, test)| self.options.filter.includes(&test.name))
       .collect();
-    self.reporter.borrow_mut().plan(selected.len(), registered.len() - selected.len(), only);
+    self
+      .reporter
+      .borrow_mut()
+      .plan(selected.len(), registered.len() - selected.len(), only);
     if selected.iter().all(|(_, test)| test.ignore) {
       for (_, test) in selected {
         self.ignore(test);
@@ -173,7 +194,10 @@ impl FileRun<'_> {
 
   /// Returns whether the file's runtime is of no further use.
   async fn run_one(&mut self, index: u32, test: &Registered) -> bool {
-    self.reporter.borrow_mut().test_begins(&test.name, test.place);
+    self
+      .reporter
+      .borrow_mut()
+      .test_begins(&test.name, test.place);
     let started = Instant::now();
     let end = self.call("runTest", CallArgument::Index(index)).await;
     let (outcome, dead) = match end {
@@ -196,7 +220,10 @@ impl FileRun<'_> {
         return true;
       }
     };
-    self.reporter.borrow_mut().test_ends(&test.name, started.elapsed(), outcome);
+    self
+      .reporter
+      .borrow_mut()
+      .test_ends(&test.name, started.elapsed(), outcome);
     dead
   }
 
@@ -218,9 +245,14 @@ impl FileRun<'_> {
   async fn call(&mut self, function: &str, argument: CallArgument<'_>) -> CallEnd {
     self.watchdog.arm(self.watchdog_time());
     // The inner result is the function's; an error of the event loop is not the test's.
-    let call = self.worker.start_call(function, argument).map(Ok::<_, CoreError>);
-    let call =
-      self.worker.runtime.with_event_loop_promise(call, PollEventLoopOptions::default());
+    let call = self
+      .worker
+      .start_call(function, argument)
+      .map(Ok::<_, CoreError>);
+    let call = self
+      .worker
+      .runtime
+      .with_event_loop_promise(call, PollEventLoopOptions::default());
     let result = match self.options.timeout {
       Some(timeout) => tokio::time::timeout(timeout, call).await,
       None => Ok(call.await),

@@ -37,7 +37,10 @@ impl Watchdog {
         }
       }
     });
-    Self { deadlines, has_bitten }
+    Self {
+      deadlines,
+      has_bitten,
+    }
   }
 
   /// From now on the script has so long.

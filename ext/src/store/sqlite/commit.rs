@@ -84,7 +84,9 @@ pub(super) fn commit_group<'a>(
     }
   }
   if version != counter {
-    transaction.prepare_cached(SET_COUNTER)?.execute([version])?;
+    transaction
+      .prepare_cached(SET_COUNTER)?
+      .execute([version])?;
   }
   transaction.commit()?;
   Ok(outcomes)
@@ -131,7 +133,9 @@ impl Commit<'_> {
   fn mutate(&self, mutation: &Mutation) -> Result<(), WriteError> {
     let key = &mutation.key;
     // An expiry beyond what SQLite's integers hold is as good as never.
-    let expiry = mutation.expire_at.map_or(NEVER, |ms| i64::try_from(ms).unwrap_or(NEVER));
+    let expiry = mutation
+      .expire_at
+      .map_or(NEVER, |ms| i64::try_from(ms).unwrap_or(NEVER));
     match &mutation.kind {
       MutationKind::Set(value) => self.set(key, value, expiry),
       MutationKind::SetWithVersionstamp(value) => {
@@ -214,7 +218,9 @@ impl Commit<'_> {
 fn u64_operand(name: &str, operand: &Value) -> Result<u64, WriteError> {
   match operand {
     Value::U64(operand) => Ok(*operand),
-    _ => refuse(format!("Failed to perform '{name}' mutation on a non-U64 operand")),
+    _ => refuse(format!(
+      "Failed to perform '{name}' mutation on a non-U64 operand"
+    )),
   }
 }
 

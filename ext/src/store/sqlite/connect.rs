@@ -35,7 +35,9 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<WriteConnect
     if found < schema::NEWEST {
       return Err(StoreError::CannotOpen {
         path: path.to_path_buf(),
-        reason: format!("it is read-only, and its tables are of version {found}, which need an update"),
+        reason: format!(
+          "it is read-only, and its tables are of version {found}, which need an update"
+        ),
       });
     }
   } else {
@@ -125,7 +127,10 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
   let absolute = without_system_links(absolute);
   for part in absolute.ancestors() {
     if fs::symlink_metadata(part).is_ok_and(|metadata| metadata.is_symlink()) {
-      let reason = format!("{} is a symbolic link; give the path it points to", part.display());
+      let reason = format!(
+        "{} is a symbolic link; give the path it points to",
+        part.display()
+      );
       return Err(cannot_open(reason));
     }
   }
@@ -134,9 +139,10 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
   };
   match fs::canonicalize(folder) {
     Ok(folder) => Ok(folder.join(name)),
-    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-      Err(cannot_open(format!("the folder {} does not exist", folder.display())))
-    }
+    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(cannot_open(format!(
+      "the folder {} does not exist",
+      folder.display()
+    ))),
     Err(error) => Err(cannot_open(format!("{}: {error}", folder.display()))),
   }
 }

@@ -73,7 +73,11 @@ impl Database {
 
   fn read_now(&self, ranges: &[ReadRange]) -> Result<Vec<Vec<Entry>>, StoreError> {
     let failed = |error| {
-      StoreError::from_sqlite(&self.path, self.options.busy_timeout.as_millis() as u64, error)
+      StoreError::from_sqlite(
+        &self.path,
+        self.options.busy_timeout.as_millis() as u64,
+        error,
+      )
     };
     let idle = lock(&self.readers).pop();
     let connection = match idle {
@@ -100,7 +104,9 @@ impl Database {
       Some(jobs) => jobs,
       None => {
         let (jobs, waiting) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
-        spawn(&self.path, "kv-reader", move || waiting.iter().for_each(|job| job()))?;
+        spawn(&self.path, "kv-reader", move || {
+          waiting.iter().for_each(|job| job())
+        })?;
         thread.insert(jobs)
       }
     };
@@ -134,7 +140,10 @@ fn spawn(
 
 impl Store for Arc<Database> {
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>> {
-    let entries: u64 = ranges.iter().map(|range| u64::from(range.limit.get())).sum();
+    let entries: u64 = ranges
+      .iter()
+      .map(|range| u64::from(range.limit.get()))
+      .sum();
     if entries <= INLINE_ENTRIES {
       return Answer::Now(self.read_now(&ranges));
     }

@@ -47,7 +47,9 @@ impl Store for MemoryStore {
     let mut connection = lock(&self.connection);
     let result = match commit_group(&mut connection, [&write], self.clock.now_ms()) {
       // One write in, one outcome out.
-      Ok(mut outcomes) => outcomes.pop().unwrap_or(Err(WriteError::Refused(StoreError::Stopped))),
+      Ok(mut outcomes) => outcomes
+        .pop()
+        .unwrap_or(Err(WriteError::Refused(StoreError::Stopped))),
       Err(error) => Err(WriteError::Sqlite(error)),
     };
     Answer::Now(result.map_err(|error| match error {

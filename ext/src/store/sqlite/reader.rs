@@ -55,7 +55,9 @@ fn read_range(
   if let Some(key) = range.as_point() {
     return connection
       .prepare_cached(POINT)?
-      .query_row(params![key, now_ms as i64], |row| Ok(entry(row, key.to_vec())))
+      .query_row(params![key, now_ms as i64], |row| {
+        Ok(entry(row, key.to_vec()))
+      })
       .optional()?
       .map_or(Ok(Vec::new()), |entry| Ok(vec![entry?]));
   }
@@ -72,8 +74,8 @@ fn read_range(
 
 fn entry(row: &Row<'_>, key: Vec<u8>) -> Result<Entry, ReadError> {
   let bytes = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
-  let value = Value::from_stored(bytes, row.get(1)?)
-    .map_err(|error| ReadError::Row(error.into()))?;
+  let value =
+    Value::from_stored(bytes, row.get(1)?).map_err(|error| ReadError::Row(error.into()))?;
   let version: i64 = row.get(2)?;
   Ok(Entry {
     key,

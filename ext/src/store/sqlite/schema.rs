@@ -51,7 +51,11 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     return Ok(0);
   }
   connection
-    .query_row("SELECT version FROM migration_state WHERE k = 0", [], |row| row.get(0))
+    .query_row(
+      "SELECT version FROM migration_state WHERE k = 0",
+      [],
+      |row| row.get(0),
+    )
     .optional()
     .map(Option::unwrap_or_default)
 }
@@ -77,7 +81,10 @@ pub(super) fn migrate_to(connection: &mut Connection, target: i64) -> rusqlite::
   for (step, migration) in (1..=target).zip(MIGRATIONS) {
     if step > reached {
       transaction.execute_batch(migration)?;
-      transaction.execute("REPLACE INTO migration_state (k, version) VALUES (0, ?1)", [step])?;
+      transaction.execute(
+        "REPLACE INTO migration_state (k, version) VALUES (0, ?1)",
+        [step],
+      )?;
     }
   }
   transaction.commit()

@@ -89,14 +89,19 @@ fn on_both(test: impl Fn(Arc<dyn Store>, Arc<TestClock>)) {
   test(open_memory(&options).unwrap(), clock.clone());
   clock.0.store(0, Ordering::SeqCst);
   let folder = TempDir::new().unwrap();
-  test(open_file(&folder.path().join("kv"), &options).unwrap(), clock);
+  test(
+    open_file(&folder.path().join("kv"), &options).unwrap(),
+    clock,
+  );
 }
 
 #[test]
 fn versionstamps_grow_and_are_shared_by_a_commit() {
   on_both(|store, _| {
     let first = commit(&*store, vec![set("a", "1"), set("b", "1")]).unwrap();
-    let CommitOutcome::Committed(first) = first else { panic!("{first:?}") };
+    let CommitOutcome::Committed(first) = first else {
+      panic!("{first:?}")
+    };
     assert_eq!(get(&*store, "a").unwrap().versionstamp, first);
     assert_eq!(get(&*store, "b").unwrap().versionstamp, first);
     let second = commit(&*store, vec![set("a", "2")]).unwrap();
@@ -109,12 +114,18 @@ fn a_check_sees_the_last_commit() {
   on_both(|store, _| {
     let check = |versionstamp| {
       let write = AtomicWrite {
-        checks: vec![Check { key: "a".into(), versionstamp }],
+        checks: vec![Check {
+          key: "a".into(),
+          versionstamp,
+        }],
         mutations: vec![set("b", "x")],
       };
       store.atomic_write(write).wait_blocking().unwrap()
     };
-    assert_eq!(check(Some(Versionstamp::from_version(1))), CommitOutcome::CheckFailed);
+    assert_eq!(
+      check(Some(Versionstamp::from_version(1))),
+      CommitOutcome::CheckFailed
+    );
     assert_eq!(text(&*store, "b"), None);
     assert!(matches!(check(None), CommitOutcome::Committed(_)));
     commit(&*store, vec![set("a", "1")]).unwrap();
@@ -137,7 +148,10 @@ fn a_write_that_fails_in_its_middle_leaves_nothing() {
       panic!("no check, and it failed")
     };
     // Nor does it use up a version.
-    assert_eq!(after, Versionstamp::from_version(u64::from(before.0[7]) + 1));
+    assert_eq!(
+      after,
+      Versionstamp::from_version(u64::from(before.0[7]) + 1)
+    );
   });
 }
 
@@ -146,11 +160,17 @@ fn in_a_group_one_write_fails_alone() {
   let mut connection = Connection::open_in_memory().unwrap();
   schema::migrate(&mut connection).unwrap();
   let sum = |key: &str| mutation(key, MutationKind::Sum(Value::U64(1)));
-  let check = Check { key: "a".into(), versionstamp: None };
+  let check = Check {
+    key: "a".into(),
+    versionstamp: None,
+  };
   let group = [
     write(vec![set("a", "text")]),
     write(vec![set("b", "1"), sum("a")]),
-    AtomicWrite { checks: vec![check], mutations: vec![set("c", "1")] },
+    AtomicWrite {
+      checks: vec![check],
+      mutations: vec![set("c", "1")],
+    },
     write(vec![sum("n"), set("d", "1")]),
   ];
   let outcomes = commit::commit_group(&mut connection, &group, 0).unwrap();
@@ -178,13 +198,20 @@ fn a_full_database_fails_the_write_and_works_again() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let mut connection = connect::writer(&path, Duration::ZERO).unwrap().connection;
-  let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+  let pages: i64 = connection
+    .pragma_query_value(None, "page_count", |row| row.get(0))
+    .unwrap();
   let limit = |connection: &Connection, pages: i64| {
-    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+    connection
+      .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+      .unwrap();
   };
   limit(&connection, pages + 2);
   let large = "x".repeat(60_000);
-  let group = [write(vec![set("small", "1")]), write(vec![set("large", &large)])];
+  let group = [
+    write(vec![set("small", "1")]),
+    write(vec![set("large", &large)]),
+  ];
   let result = commit::commit_group(&mut connection, &group, 0);
   // Whether SQLite rolls back the statement or the transaction: what is answered is stored.
   let small_is_stored = match &result {
@@ -195,8 +222,9 @@ fn a_full_database_fails_the_write_and_works_again() {
     Err(_) => false,
   };
   limit(&connection, 1_000_000);
-  let stored: i64 =
-    connection.query_row("SELECT count(*) FROM kv", [], |row| row.get(0)).unwrap();
+  let stored: i64 = connection
+    .query_row("SELECT count(*) FROM kv", [], |row| row.get(0))
+    .unwrap();
   assert_eq!(stored, i64::from(small_is_stored));
   let again = commit::commit_group(&mut connection, &group, 0).unwrap();
   assert!(again.iter().all(Result::is_ok));
@@ -217,13 +245,19 @@ fn many_threads_commit_and_nothing_is_lost() {
           })
           .collect();
         for answer in answers {
-          assert!(matches!(answer.wait_blocking(), Ok(CommitOutcome::Committed(_))));
+          assert!(matches!(
+            answer.wait_blocking(),
+            Ok(CommitOutcome::Committed(_))
+          ));
         }
       });
     }
   });
   assert_eq!(get(&*store, "n").unwrap().value, Value::U64(400));
-  let all = store.snapshot_read(vec![range("0", "9", 1000, false)]).wait_blocking().unwrap();
+  let all = store
+    .snapshot_read(vec![range("0", "9", 1000, false)])
+    .wait_blocking()
+    .unwrap();
   assert_eq!(all[0].len(), 400);
 }
 
@@ -255,10 +289,22 @@ fn a_read_sees_a_commit_whole_or_not_at_all() {
 #[test]
 fn ranges_are_half_open_limited_and_go_both_ways() {
   on_both(|store, _| {
-    commit(&*store, ["a", "b", "c", "d"].map(|key| set(key, key)).to_vec()).unwrap();
+    commit(
+      &*store,
+      ["a", "b", "c", "d"].map(|key| set(key, key)).to_vec(),
+    )
+    .unwrap();
     let keys = |range| {
-      let entries = store.snapshot_read(vec![range]).wait_blocking().unwrap().pop().unwrap();
-      entries.into_iter().map(|entry| char::from(entry.key[0])).collect::<String>()
+      let entries = store
+        .snapshot_read(vec![range])
+        .wait_blocking()
+        .unwrap()
+        .pop()
+        .unwrap();
+      entries
+        .into_iter()
+        .map(|entry| char::from(entry.key[0]))
+        .collect::<String>()
     };
     assert_eq!(keys(range("a", "d", 10, false)), "abc");
     assert_eq!(keys(range("b", "z", 10, true)), "dcb");
@@ -273,18 +319,31 @@ fn ranges_are_half_open_limited_and_go_both_ways() {
 #[test]
 fn what_has_expired_is_gone_to_the_millisecond() {
   on_both(|store, clock| {
-    let expiring = |key: &str, at| Mutation { expire_at: Some(at), ..set(key, "x") };
+    let expiring = |key: &str, at| Mutation {
+      expire_at: Some(at),
+      ..set(key, "x")
+    };
     clock.0.store(1000, Ordering::SeqCst);
-    commit(&*store, vec![expiring("a", 2000), expiring("n", 2000), set("z", "x")]).unwrap();
+    commit(
+      &*store,
+      vec![expiring("a", 2000), expiring("n", 2000), set("z", "x")],
+    )
+    .unwrap();
     clock.0.store(1999, Ordering::SeqCst);
     assert!(get(&*store, "a").is_some());
     clock.0.store(2000, Ordering::SeqCst);
     assert_eq!(get(&*store, "a"), None);
-    let all = store.snapshot_read(vec![range("a", "zz", 100, false)]).wait_blocking().unwrap();
+    let all = store
+      .snapshot_read(vec![range("a", "zz", 100, false)])
+      .wait_blocking()
+      .unwrap();
     assert_eq!(all[0].len(), 1);
     // A check finds it absent, and a sum starts anew.
     let write = AtomicWrite {
-      checks: vec![Check { key: "a".into(), versionstamp: None }],
+      checks: vec![Check {
+        key: "a".into(),
+        versionstamp: None,
+      }],
       mutations: vec![mutation("n", MutationKind::Sum(Value::U64(7)))],
     };
     assert!(matches!(
@@ -312,16 +371,22 @@ fn closing_commits_what_was_handed_over_and_leaves_one_whole_file() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let store = open_file(&path, &options()).unwrap();
-  let answers: Vec<_> =
-    (0..100).map(|i| store.atomic_write(write(vec![set(&i.to_string(), "x")]))).collect();
+  let answers: Vec<_> = (0..100)
+    .map(|i| store.atomic_write(write(vec![set(&i.to_string(), "x")])))
+    .collect();
   drop(store);
   for answer in answers {
     assert!(answer.wait_blocking().is_ok());
   }
-  let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+  let files: Vec<_> = std::fs::read_dir(&folder)
+    .unwrap()
+    .map(|file| file.unwrap().file_name())
+    .collect();
   assert_eq!(files, ["kv"]);
   let connection = Connection::open(&path).unwrap();
-  let rows: i64 = connection.query_row("SELECT count(*) FROM kv", [], |row| row.get(0)).unwrap();
+  let rows: i64 = connection
+    .query_row("SELECT count(*) FROM kv", [], |row| row.get(0))
+    .unwrap();
   assert_eq!(rows, 100);
 }
 
@@ -363,7 +428,17 @@ fn a_file_of_a_newer_format_is_refused_and_left_as_it_is() {
   drop(connection);
   let before = contents(&path);
   let error = open_file(&path, &options()).err().unwrap();
-  assert!(matches!(error, StoreError::NewerFormat { found: 4, known: 3, .. }), "{error}");
+  assert!(
+    matches!(
+      error,
+      StoreError::NewerFormat {
+        found: 4,
+        known: 3,
+        ..
+      }
+    ),
+    "{error}"
+  );
   assert_eq!(contents(&path), before);
 }
 
@@ -384,7 +459,10 @@ fn older_formats_are_brought_up_to_date() {
     let store = open_file(&path, &options()).unwrap();
     assert_eq!(text(&*store, "a").as_deref(), Some("1"));
     let outcome = commit(&*store, vec![set("b", "2")]).unwrap();
-    assert_eq!(outcome, CommitOutcome::Committed(Versionstamp::from_version(6)));
+    assert_eq!(
+      outcome,
+      CommitOutcome::Committed(Versionstamp::from_version(6))
+    );
   }
 }
 
@@ -411,8 +489,15 @@ fn a_write_waits_for_another_process_then_fails_and_later_works() {
   let started = Instant::now();
   let error = commit(&*store, vec![set("a", "2")]).unwrap_err();
   assert!(matches!(error, StoreError::Locked { .. }), "{error}");
-  assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
-  assert!(started.elapsed() >= Duration::from_millis(250), "{:?}", started.elapsed());
+  assert!(
+    error.to_string().contains(path.to_str().unwrap()),
+    "{error}"
+  );
+  assert!(
+    started.elapsed() >= Duration::from_millis(250),
+    "{:?}",
+    started.elapsed()
+  );
   assert_eq!(text(&*store, "a").as_deref(), Some("1"));
   other.execute_batch("ROLLBACK").unwrap();
   commit(&*store, vec![set("a", "3")]).unwrap();
@@ -434,7 +519,9 @@ fn a_value_that_can_not_be_read_spoils_its_own_key_only() {
     )
     .unwrap();
   for bad in ["encoding", "short", "text"] {
-    let read = store.snapshot_read(vec![ReadRange::point(bad.into())]).wait_blocking();
+    let read = store
+      .snapshot_read(vec![ReadRange::point(bad.into())])
+      .wait_blocking();
     assert!(read.is_err(), "{bad}");
   }
   assert_eq!(text(&*store, "good").as_deref(), Some("1"));
@@ -447,10 +534,16 @@ fn commits_are_synced_and_the_log_is_a_wal() {
   let pragma = |name| -> String {
     opened
       .connection
-      .pragma_query_value(None, name, |row| row.get_ref(0).map(|value| format!("{value:?}")))
+      .pragma_query_value(None, name, |row| {
+        row.get_ref(0).map(|value| format!("{value:?}"))
+      })
       .unwrap()
   };
-  assert!(pragma("journal_mode").contains("119, 97, 108"), "{}", pragma("journal_mode"));
+  assert!(
+    pragma("journal_mode").contains("119, 97, 108"),
+    "{}",
+    pragma("journal_mode")
+  );
   // 2 is FULL: a commit has been written to the disk when it is answered.
   assert_eq!(pragma("synchronous"), "Integer(2)");
 }

@@ -1,0 +1,17 @@
+//! The JS tests in tests/js, on `kv test`.
+
+mod support;
+
+use support::*;
+
+#[test]
+fn the_js_tests_pass() {
+  let data = tempfile::TempDir::new().unwrap();
+  let report = success(
+    kv(data.path())
+      .arg("test")
+      .current_dir(repository().join("tests/js")),
+  );
+  println!("{report}");
+  assert!(report.contains("\nok | "), "{report}");
+}

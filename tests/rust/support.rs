@@ -1,0 +1,78 @@
+//! What the tests of the binary share.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+pub fn repository() -> PathBuf {
+  Path::new(env!("CARGO_MANIFEST_DIR"))
+    .parent()
+    .unwrap()
+    .to_path_buf()
+}
+
+/// `kv` with its default databases in `data`, and nothing of the caller's settings.
+pub fn kv(data: &Path) -> Command {
+  let mut command = Command::new(env!("CARGO_BIN_EXE_kv"));
+  command
+    .env("KV_DATA_DIR", data)
+    .env("NO_COLOR", "1")
+    .env_remove("RUST_BACKTRACE");
+  command
+}
+
+pub fn stdout(output: &Output) -> String {
+  String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub fn stderr(output: &Output) -> String {
+  String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What the command prints, if it succeeds.
+pub fn success(command: &mut Command) -> String {
+  let output = command.output().unwrap();
+  assert!(
+    output.status.success(),
+    "{}{}",
+    stdout(&output),
+    stderr(&output)
+  );
+  stdout(&output)
+}
+
+/// What the command prints to standard error, if it fails with code 1.
+pub fn failure(command: &mut Command) -> String {
+  let output = command.output().unwrap();
+  assert_eq!(
+    output.status.code(),
+    Some(1),
+    "{}{}",
+    stdout(&output),
+    stderr(&output)
+  );
+  stderr(&output)
+}
+
+/// The real Deno: `$DENO_BIN`, or `deno` on the path. `make test` installs it; where it is not, a
+/// test of compatibility says that it did not run.
+pub fn deno() -> Option<Command> {
+  let binary = std::env::var_os("DENO_BIN").unwrap_or_else(|| "deno".into());
+  let found = Command::new(&binary)
+    .arg("--version")
+    .output()
+    .is_ok_and(|output| output.status.success());
+  if !found {
+    assert!(
+      std::env::var_os("KV_REQUIRE_DENO").is_none(),
+      "{} does not run, and KV_REQUIRE_DENO is set",
+      binary.display()
+    );
+    eprintln!("not run: no Deno found; install it, or set DENO_BIN");
+    return None;
+  }
+  let mut command = Command::new(binary);
+  command.env("NO_COLOR", "1");
+  Some(command)
+}
