@@ -1,5 +1,7 @@
 //! The extension in a runtime of somebody else's: no `deno_web`, no snapshot.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 use deno_core::{JsRuntime, PollEventLoopOptions, RuntimeOptions};

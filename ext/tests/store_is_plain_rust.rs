@@ -1,6 +1,8 @@
 //! The storage engine, and the vocabulary it speaks, must not know `deno_core` or V8: a remote or
 //! a distributed engine, and Rust programs without JavaScript, use the same code.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 fn rust_files(folder: &Path, files: &mut Vec<std::path::PathBuf>) {

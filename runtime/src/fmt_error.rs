@@ -54,9 +54,10 @@ fn push_error(text: &mut String, error: &JsError, detail: Detail, nested: bool) 
       let _ = write!(text, "\n    {line}");
     }
   }
-  let is_assertion = error.name.as_deref() == Some("AssertionError");
+  // An assertion's message says more than the line in the library that throws it.
+  let is_assertion = detail == Detail::Test && error.name.as_deref() == Some("AssertionError");
   if !nested
-    && !(detail == Detail::Test && is_assertion)
+    && !is_assertion
     && let Some(line) = source_line(error)
   {
     text.push_str(&line);

@@ -1,5 +1,7 @@
 //! The `kv` program, as a person uses it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::io::{BufRead, BufReader, Read};

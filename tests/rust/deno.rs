@@ -1,5 +1,7 @@
 //! Compatibility with the real Deno: the same tests, the same files, in both directions.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::BTreeSet;

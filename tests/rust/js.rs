@@ -1,5 +1,7 @@
 //! The JS tests in tests/js, on `kv test`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use support::*;

@@ -26,6 +26,9 @@ const IDLE_READERS: usize = 4;
 /// another process keeps locked takes longer, and then the thread ends on its own.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A read that a thread does for somebody who can't wait.
+type Read = Box<dyn FnOnce() + Send>;
+
 /// An open database file. Dropping the last reference closes it: what was handed to the writer is
 /// committed first.
 pub(super) struct Database {
@@ -41,7 +44,7 @@ pub(super) struct Database {
   /// `Sync`; only `drop` looks at it.)
   writer_ended: Mutex<mpsc::Receiver<()>>,
   /// Reads for those who can't wait; started by the first large read.
-  read_thread: Mutex<Option<mpsc::Sender<Box<dyn FnOnce() + Send>>>>,
+  read_thread: Mutex<Option<mpsc::Sender<Read>>>,
 }
 
 impl Database {
@@ -103,7 +106,7 @@ impl Database {
     let jobs = match &*thread {
       Some(jobs) => jobs,
       None => {
-        let (jobs, waiting) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        let (jobs, waiting) = mpsc::channel::<Read>();
         spawn(&self.path, "kv-reader", move || {
           waiting.iter().for_each(|job| job())
         })?;
@@ -112,7 +115,7 @@ impl Database {
     };
     let (reply, answer) = answer_channel();
     let database = self.clone();
-    let read = Box::new(move || {
+    let read: Read = Box::new(move || {
       let result = database.read_now(&ranges);
       // Before the answer: whoever got it may close the database, and expects it closed.
       drop(database);
