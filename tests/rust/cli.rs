@@ -582,9 +582,31 @@ fn the_first_mistakes_of_a_new_user() {
   }
 }
 
+/// `kv` as a user who may not write what others have made: root may write everything.
+#[cfg(target_os = "linux")]
+fn kv_as_nobody(data: &std::path::Path) -> std::process::Command {
+  let mut command = std::process::Command::new("setpriv");
+  command
+    .args([
+      "--reuid=65534",
+      "--regid=65534",
+      "--clear-groups",
+      env!("CARGO_BIN_EXE_kv"),
+    ])
+    .env("KV_DATA_DIR", data)
+    .env("NO_COLOR", "1");
+  command
+}
+
+#[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_may_only_be_read() {
-  // Root may write everything: an immutable database stands in where the tests run as root.
+  use std::os::unix::fs::PermissionsExt;
+  // Only root can become another user.
+  if !success(std::process::Command::new("id").arg("-u")).starts_with("0\n") {
+    eprintln!("not run: this test needs to change its user");
+    return;
+  }
   let folder = project(&[
     (
       "make.ts",
@@ -593,23 +615,42 @@ fn a_file_that_may_only_be_read() {
     (
       "read.ts",
       "const kv = await Deno.openKv('kv.sqlite3');
-     console.log((await kv.get(['a'])).value);
-     try { await kv.set(['a'], 2); } catch (e) { console.log(`${e.name}: ${e.message}`); }",
+       console.log((await kv.get(['a'])).value);
+       try { await kv.set(['a'], 2); } catch (e) { console.log(`${e.name}: ${e.message}`); }",
     ),
   ]);
   success(kv(folder.path()).arg("make.ts").current_dir(folder.path()));
-  let path = folder.path().join("kv.sqlite3");
-  let mut permissions = std::fs::metadata(&path).unwrap().permissions();
-  permissions.set_readonly(true);
-  std::fs::set_permissions(&path, permissions).unwrap();
-  if std::fs::OpenOptions::new().write(true).open(&path).is_ok() {
-    eprintln!("not run: this user may write read-only files");
-    return;
-  }
-  let output = success(kv(folder.path()).arg("read.ts").current_dir(folder.path()));
+  let allow = |name: &str, mode| {
+    let path = folder.path().join(name);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+  };
+  allow("kv.sqlite3", 0o444);
+  allow("", 0o777);
+  let read = || {
+    let mut command = kv_as_nobody(folder.path());
+    command.arg("read.ts").current_dir(folder.path());
+    command
+  };
+  let output = success(&mut read());
   assert!(
-    output.starts_with("1\nTypeError: Can not write to a read-only database"),
+    output.starts_with("1\nTypeError: Can not write to a read-only database: "),
     "{output}"
+  );
+  // Where the log's files are already there, reading works. Without them:
+  for name in ["kv.sqlite3-wal", "kv.sqlite3-shm"] {
+    let _ = std::fs::remove_file(folder.path().join(name));
+  }
+  allow("", 0o755);
+  let error = failure(&mut read());
+  assert!(
+    error.contains("the folder it is in can't be written"),
+    "{error}"
+  );
+  allow("kv.sqlite3", 0o000);
+  let error = failure(&mut read());
+  assert!(
+    error.contains("unable to open database file") && error.contains("Permission denied"),
+    "{error}"
   );
 }
 

@@ -96,7 +96,11 @@ fn retry<T>(
 }
 
 fn cannot_open(path: &Path, busy_timeout: Duration, error: rusqlite::Error) -> StoreError {
-  if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) {
+  // A read-only file can be opened, but only where SQLite can keep its log beside it.
+  if matches!(
+    error.sqlite_error_code(),
+    Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+  ) {
     let reason = if path.is_dir() {
       "it is a folder".to_owned()
     } else {
