@@ -18,8 +18,9 @@ import {
   committed,
 } from "ext:kv_ext/handle.js";
 import { listIterator } from "ext:kv_ext/list.js";
-import { KvU64, u64Value } from "ext:kv_ext/u64.js";
-import { hostObjects, KIND_U64, kindOf } from "ext:kv_ext/value.js";
+import { codec } from "ext:kv_ext/codec.js";
+import { u64Value } from "ext:kv_ext/u64.js";
+import { KIND_U64, kindOf } from "ext:kv_ext/value.js";
 
 const { BadResource } = core;
 const { ArrayPrototypeMap, SymbolDispose, TypeError } = primordials;
@@ -56,7 +57,7 @@ class Kv {
 
   async get(key, options) {
     checkConsistency(options?.consistency);
-    const entry = op_kv_get(this.#handle, key, hostObjects, KvU64);
+    const entry = op_kv_get(this.#handle, key, codec);
     return typeof entry === "number"
       ? (await this.#read(entry))[0][0] ??
         { key, value: null, versionstamp: null }
@@ -65,7 +66,7 @@ class Kv {
 
   async getMany(keys, options) {
     checkConsistency(options?.consistency);
-    const entries = op_kv_get_many(this.#handle, keys, hostObjects, KvU64);
+    const entries = op_kv_get_many(this.#handle, keys, codec);
     return typeof entries === "number"
       ? ArrayPrototypeMap(
         await this.#read(entries),
@@ -78,7 +79,7 @@ class Kv {
   /** What a read that did not answer at once has found: an array of entries for each range. */
   async #read(ticket) {
     await op_kv_wait_read(this.#handle, ticket);
-    return op_kv_take_read(this.#handle, ticket, hostObjects, KvU64);
+    return op_kv_take_read(this.#handle, ticket, codec);
   }
 
   async set(key, value, options) {
@@ -92,6 +93,7 @@ class Kv {
       kind === KIND_U64 ? u64Value(value) : value,
       expireIn,
       commitVersionstampSymbol,
+      codec,
     );
     return { ok: true, versionstamp: await committed(this.#handle, result) };
   }

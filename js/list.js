@@ -7,9 +7,9 @@ import {
   op_kv_take_read,
   op_kv_wait_read,
 } from "ext:core/ops";
+import { codec } from "ext:kv_ext/codec.js";
 import { checkConsistency } from "ext:kv_ext/handle.js";
-import { KvU64 } from "ext:kv_ext/u64.js";
-import { hostObjects } from "ext:kv_ext/value.js";
+
 
 const {
   ArrayPrototypeSlice,
@@ -169,8 +169,7 @@ class KvListIterator {
       this.#batchSize,
       this.#reverse,
       cursor,
-      hostObjects,
-      KvU64,
+      codec,
     );
     if (typeof batch === "number") return this.#waitForBatch(batch);
     this.#setBatch(batch);
@@ -180,7 +179,7 @@ class KvListIterator {
   async #waitForBatch(ticket) {
     try {
       await op_kv_wait_read(this.#handle, ticket);
-      const ranges = op_kv_take_read(this.#handle, ticket, hostObjects, KvU64);
+      const ranges = op_kv_take_read(this.#handle, ticket, codec);
       this.#setBatch(ranges[0]);
     } finally {
       this.#reading = null;

@@ -1,7 +1,8 @@
 // How values cross to the ops and back. The kinds are the encoding numbers of the database.
 
-import { core, primordials } from "ext:core/mod.js";
+import { primordials } from "ext:core/mod.js";
 import { op_kv_deserialize, op_kv_serialize } from "ext:core/ops";
+import { codec } from "ext:kv_ext/codec.js";
 import { KvU64, u64Value } from "ext:kv_ext/u64.js";
 
 const { TypedArrayPrototypeGetSymbolToStringTag, TypedArrayPrototypeSlice } =
@@ -13,9 +14,6 @@ const KIND_V8 = 1;
 const KIND_U64 = 2;
 /** A Uint8Array, kept as it is. */
 const KIND_BYTES = 3;
-
-/** Makers of host objects such as Blob, by type. It fills as other extensions register theirs. */
-const hostObjects = core.getCloneableDeserializers();
 
 function kindOf(value) {
   if (TypedArrayPrototypeGetSymbolToStringTag(value) === "Uint8Array") {
@@ -32,7 +30,7 @@ function freezeValue(kind, value) {
     case KIND_U64:
       return u64Value(value);
     default:
-      return op_kv_serialize(value);
+      return op_kv_serialize(value, codec);
   }
 }
 
@@ -44,8 +42,8 @@ function thawValue(kind, frozen) {
     case KIND_U64:
       return new KvU64(frozen);
     default:
-      return op_kv_deserialize(frozen, hostObjects);
+      return op_kv_deserialize(frozen, codec);
   }
 }
 
-export { freezeValue, hostObjects, KIND_U64, kindOf, thawValue };
+export { freezeValue, KIND_U64, kindOf, thawValue };

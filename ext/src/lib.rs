@@ -27,6 +27,8 @@ mod selector;
 pub mod store;
 mod value;
 mod versionstamp;
+#[cfg(any(feature = "quickjs", test))]
+mod wire;
 
 pub use error::KvError;
 pub use limits::Limits;
@@ -90,6 +92,7 @@ mod extension {
       "list.js",
       "u64.js",
       "value.js",
+      "codec.js",
       "handle.js"
     ];
     extension.esm_files = Cow::Borrowed(SOURCES);

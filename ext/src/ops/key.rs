@@ -1,5 +1,6 @@
 use deno_core::v8;
 
+use super::codec::string_units;
 use crate::error::KvError;
 use crate::key::{KeyEncoder, KeyParts, PartRef};
 
@@ -89,8 +90,7 @@ fn push_string(
     encoder.push_string(&string.to_rust_string_lossy(scope));
     return Ok(());
   }
-  let mut units = vec![0; string.length()];
-  string.write_v2(scope, 0, &mut units, v8::WriteFlags::empty());
+  let units = string_units(scope, string);
   let string = String::from_utf16(&units).map_err(|_| KvError::KeyPartNotWellFormed)?;
   encoder.push_string(&string);
   Ok(())

@@ -1,10 +1,15 @@
 //! JavaScript values in, JavaScript values out: the only code that knows `deno_core` and the
 //! engine. The JS module in `js/` calls nothing else.
 
+mod codec;
 mod handle;
 mod key;
+#[cfg(not(feature = "quickjs"))]
+mod native_clone;
 mod open;
 mod read;
+#[cfg(any(feature = "quickjs", test))]
+mod structured_clone;
 mod value;
 mod write;
 

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use deno_core::{op2, v8};
 
+use super::codec::Codec;
 use super::handle::{Handle, HandleObject};
-use super::value::Decoders;
 use super::{key, rethrow, value};
 use crate::error::KvError;
 use crate::selector::Selector;
@@ -66,10 +66,10 @@ impl<'s> EntryShape<'s> {
     &self,
     scope: &mut v8::PinScope<'s, '_>,
     entry: Entry,
-    decoders: &Decoders<'s>,
+    codec: &Codec<'s>,
   ) -> Result<v8::Local<'s, v8::Value>, KvError> {
     let key = key::decode(scope, &entry.key)?.into();
-    let value = value::to_v8(scope, entry.value, decoders)?;
+    let value = value::to_v8(scope, entry.value, codec)?;
     let hex = entry.versionstamp.to_hex();
     let versionstamp = v8::String::new_from_one_byte(scope, &hex, v8::NewStringType::Normal)
       .ok_or(KvError::Pending)?
@@ -104,20 +104,11 @@ pub fn op_kv_get<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   #[cppgc] handle: &HandleObject,
   key: v8::Local<'s, v8::Value>,
-  host_objects: v8::Local<'s, v8::Object>,
-  u64_class: v8::Local<'s, v8::Function>,
+  codec: v8::Local<'s, v8::Object>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
-  let result = get(
-    scope,
-    &handle,
-    key,
-    &Decoders {
-      host_objects,
-      u64_class,
-    },
-  );
+  let result = get(scope, &handle, key, &Codec::new(codec));
   rethrow(scope, result)
 }
 
@@ -125,7 +116,7 @@ fn get<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   handle: &Handle,
   key: v8::Local<'s, v8::Value>,
-  decoders: &Decoders<'s>,
+  codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let answer = read(handle, vec![point(scope, key)?])?;
   let Answer::Now(result) = answer else {
@@ -133,7 +124,7 @@ fn get<'s>(
   };
   let shape = EntryShape::new(scope)?;
   match result?.pop().and_then(|mut entries| entries.pop()) {
-    Some(entry) => shape.found(scope, entry, decoders),
+    Some(entry) => shape.found(scope, entry, codec),
     None => Ok(shape.missing(scope, key)),
   }
 }
@@ -144,20 +135,11 @@ pub fn op_kv_get_many<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   #[cppgc] handle: &HandleObject,
   keys: v8::Local<'s, v8::Value>,
-  host_objects: v8::Local<'s, v8::Object>,
-  u64_class: v8::Local<'s, v8::Function>,
+  codec: v8::Local<'s, v8::Object>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
-  let result = get_many(
-    scope,
-    &handle,
-    keys,
-    &Decoders {
-      host_objects,
-      u64_class,
-    },
-  );
+  let result = get_many(scope, &handle, keys, &Codec::new(codec));
   rethrow(scope, result)
 }
 
@@ -165,7 +147,7 @@ fn get_many<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   handle: &Handle,
   keys: v8::Local<'s, v8::Value>,
-  decoders: &Decoders<'s>,
+  codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let Ok(keys) = v8::Local::<v8::Array>::try_from(keys) else {
     return Err(KvError::Argument {
@@ -193,7 +175,7 @@ fn get_many<'s>(
   let mut entries = Vec::with_capacity(asked.len());
   for (key, mut found) in asked.into_iter().zip(result?) {
     entries.push(match found.pop() {
-      Some(entry) => shape.found(scope, entry, decoders)?,
+      Some(entry) => shape.found(scope, entry, codec)?,
       None => shape.missing(scope, key),
     });
   }
@@ -238,15 +220,11 @@ pub fn op_kv_list<'s>(
   limit: f64,
   reverse: bool,
   #[string] cursor: Option<String>,
-  host_objects: v8::Local<'s, v8::Object>,
-  u64_class: v8::Local<'s, v8::Function>,
+  codec: v8::Local<'s, v8::Object>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
-  let decoders = Decoders {
-    host_objects,
-    u64_class,
-  };
+  let codec = Codec::new(codec);
   let result = selector(scope, prefix, start, end).and_then(|selector| {
     list(
       scope,
@@ -255,7 +233,7 @@ pub fn op_kv_list<'s>(
       limit,
       reverse,
       cursor.as_deref(),
-      &decoders,
+      &codec,
     )
   });
   rethrow(scope, result)
@@ -268,7 +246,7 @@ fn list<'s>(
   limit: f64,
   reverse: bool,
   cursor: Option<&str>,
-  decoders: &Decoders<'s>,
+  codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let (start, end) = selector.range(cursor, reverse)?;
   let max = handle.limits.read_entries;
@@ -289,18 +267,18 @@ fn list<'s>(
   };
   let shape = EntryShape::new(scope)?;
   let entries = result?.pop().unwrap_or_default();
-  range_to_v8(scope, entries, &shape, decoders)
+  range_to_v8(scope, entries, &shape, codec)
 }
 
 fn range_to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   entries: Vec<Entry>,
   shape: &EntryShape<'s>,
-  decoders: &Decoders<'s>,
+  codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let mut found = Vec::with_capacity(entries.len());
   for entry in entries {
-    found.push(shape.found(scope, entry, decoders)?);
+    found.push(shape.found(scope, entry, codec)?);
   }
   Ok(v8::Array::new_with_elements(scope, &found).into())
 }
@@ -321,31 +299,23 @@ pub fn op_kv_take_read<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   #[cppgc] handle: &HandleObject,
   #[smi] ticket: u32,
-  host_objects: v8::Local<'s, v8::Object>,
-  u64_class: v8::Local<'s, v8::Function>,
+  codec: v8::Local<'s, v8::Object>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let ranges = handle.0.reads.take(ticket)?;
   v8::tc_scope!(let scope, scope);
-  let result = take_read(
-    scope,
-    ranges,
-    &Decoders {
-      host_objects,
-      u64_class,
-    },
-  );
+  let result = take_read(scope, ranges, &Codec::new(codec));
   rethrow(scope, result)
 }
 
 fn take_read<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   ranges: Vec<Vec<Entry>>,
-  decoders: &Decoders<'s>,
+  codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let shape = EntryShape::new(scope)?;
   let mut read = Vec::with_capacity(ranges.len());
   for entries in ranges {
-    read.push(range_to_v8(scope, entries, &shape, decoders)?);
+    read.push(range_to_v8(scope, entries, &shape, codec)?);
   }
   Ok(v8::Array::new_with_elements(scope, &read).into())
 }

@@ -3,6 +3,7 @@ use std::rc::Rc;
 
 use deno_core::{op2, v8};
 
+use super::codec::Codec;
 use super::handle::{Handle, HandleObject};
 use super::{key, rethrow, value};
 use crate::error::KvError;
@@ -35,10 +36,11 @@ pub fn op_kv_set<'s>(
   value: v8::Local<'s, v8::Value>,
   expire_in: v8::Local<'s, v8::Value>,
   versionstamp_symbol: v8::Local<'s, v8::Value>,
+  codec: v8::Local<'s, v8::Object>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
-  let result = value::from_v8(scope, kind, value).and_then(|value| {
+  let result = value::from_v8(scope, kind, value, &Codec::new(codec)).and_then(|value| {
     let set = SetArguments {
       expire_in,
       versionstamp_symbol,
@@ -204,11 +206,7 @@ fn mutation<'s>(
     .int32_value(scope)
     .unwrap_or_default();
   let value = field(scope, mutations, first + 3)?;
-  // `js/` has serialized it, when the mutation was made.
-  let value = match kind {
-    value::KIND_V8 => crate::value::Value::V8(value::view_bytes(value)?),
-    kind => value::from_v8(scope, kind, value)?,
-  };
+  let value = value::from_frozen(kind, value)?;
   let kind = match mutation_type {
     Some(SUM) => MutationKind::Sum(value),
     Some(MIN) => MutationKind::Min(value),

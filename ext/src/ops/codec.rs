@@ -1,0 +1,97 @@
+use deno_core::v8;
+
+use crate::error::KvError;
+
+/// What `js/codec.js` lends to make JavaScript values from stored ones and back: classes and
+/// functions taken from the primordials, which no script can have patched. Its properties are
+/// looked up when they are needed; most values need none.
+pub(super) struct Codec<'s> {
+  pub(super) object: v8::Local<'s, v8::Object>,
+}
+
+impl<'s> Codec<'s> {
+  pub(super) fn new(object: v8::Local<'s, v8::Object>) -> Self {
+    Self { object }
+  }
+
+  /// A property name, as the engine keeps names.
+  pub(super) fn name<'t>(
+    &self,
+    scope: &mut v8::PinScope<'t, '_>,
+    name: &str,
+  ) -> Result<v8::Local<'t, v8::String>, KvError> {
+    v8::String::new_from_one_byte(scope, name.as_bytes(), v8::NewStringType::Internalized)
+      .ok_or(KvError::Pending)
+  }
+
+  pub(super) fn get<'t>(
+    &self,
+    scope: &mut v8::PinScope<'t, '_>,
+    object: v8::Local<v8::Object>,
+    name: &str,
+  ) -> Result<v8::Local<'t, v8::Value>, KvError> {
+    let name = self.name(scope, name)?;
+    object.get(scope, name.into()).ok_or(KvError::Pending)
+  }
+
+  pub(super) fn function(
+    &self,
+    scope: &mut v8::PinScope<'s, '_>,
+    name: &str,
+  ) -> Result<v8::Local<'s, v8::Function>, KvError> {
+    let function = self.get(scope, self.object, name)?;
+    v8::Local::<v8::Function>::try_from(function).map_err(|_| KvError::Serialize)
+  }
+
+  /// A `Deno.KvU64`.
+  pub(super) fn make_u64(
+    &self,
+    scope: &mut v8::PinScope<'s, '_>,
+    number: u64,
+  ) -> Result<v8::Local<'s, v8::Value>, KvError> {
+    let class = self.function(scope, "KvU64")?;
+    let number = v8::BigInt::new_from_u64(scope, number).into();
+    class
+      .new_instance(scope, &[number])
+      .map(Into::into)
+      .ok_or(KvError::Pending)
+  }
+
+  /// The host object that was described: the extension it belongs to makes it.
+  pub(super) fn make_host_object<'t>(
+    &self,
+    scope: &mut v8::PinScope<'t, '_>,
+    description: v8::Local<'t, v8::Value>,
+  ) -> Result<v8::Local<'t, v8::Object>, KvError> {
+    let object =
+      v8::Local::<v8::Object>::try_from(description).map_err(|_| KvError::Deserialize)?;
+    let by_type = self.get(scope, self.object, "hostObjects")?;
+    let by_type = v8::Local::<v8::Object>::try_from(by_type).map_err(|_| KvError::Deserialize)?;
+    let name = self.get(scope, object, "type")?;
+    let make = by_type.get(scope, name).ok_or(KvError::Pending)?;
+    let make = v8::Local::<v8::Function>::try_from(make).map_err(|_| KvError::Deserialize)?;
+    let receiver = v8::null(scope).into();
+    let made = make
+      .call(scope, receiver, &[description])
+      .ok_or(KvError::Pending)?;
+    v8::Local::<v8::Object>::try_from(made).map_err(|_| KvError::Deserialize)
+  }
+}
+
+/// The symbol that marks a host object.
+pub(super) fn brand<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+) -> Result<v8::Local<'s, v8::Symbol>, KvError> {
+  let name = v8::String::new(scope, "Deno.core.hostObject").ok_or(KvError::Pending)?;
+  Ok(v8::Symbol::for_key(scope, name))
+}
+
+/// The UTF-16 code units of a string.
+pub(super) fn string_units(
+  scope: &mut v8::PinScope<'_, '_>,
+  string: v8::Local<v8::String>,
+) -> Vec<u16> {
+  let mut units = vec![0; string.length()];
+  string.write_v2(scope, 0, &mut units, v8::WriteFlags::empty());
+  units
+}

@@ -1,0 +1,143 @@
+// What the ops borrow to make values from stored ones and back: classes and functions from the
+// primordials, which no script can have patched. The engine has most of a structured clone built
+// in; what its interface has no call for is here.
+
+import { core, primordials } from "ext:core/mod.js";
+import { KvU64 } from "ext:kv_ext/u64.js";
+
+const {
+  ArrayBuffer,
+  ArrayBufferPrototype,
+  BigInt64Array,
+  BigIntPrototypeValueOf,
+  BigUint64Array,
+  BooleanPrototypeValueOf,
+  DataView,
+  Error,
+  EvalError,
+  Float32Array,
+  Float64Array,
+  FunctionPrototypeToString,
+  Int16Array,
+  Int32Array,
+  Int8Array,
+  NumberPrototypeValueOf,
+  Object,
+  ObjectGetPrototypeOf,
+  ObjectPrototype,
+  ObjectPrototypeToString,
+  RangeError,
+  ReferenceError,
+  RegExp,
+  RegExpPrototypeGetFlags,
+  String,
+  StringPrototypeValueOf,
+  SymbolPrototypeToString,
+  SyntaxError,
+  TypeError,
+  TypedArrayPrototypeSet,
+  URIError,
+  Uint16Array,
+  Uint32Array,
+  Uint8Array,
+  Uint8ClampedArray,
+  WeakRefPrototypeDeref,
+} = primordials;
+
+const errorClasses = {
+  __proto__: null,
+  Error,
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError,
+};
+
+/** By the letters that stand for them in a clone. */
+const viewClasses = {
+  __proto__: null,
+  B: Uint8Array,
+  b: Int8Array,
+  C: Uint8ClampedArray,
+  w: Int16Array,
+  W: Uint16Array,
+  d: Int32Array,
+  D: Uint32Array,
+  h: globalThis.Float16Array,
+  f: Float32Array,
+  F: Float64Array,
+  q: BigInt64Array,
+  Q: BigUint64Array,
+  "?": DataView,
+};
+
+const codec = {
+  __proto__: null,
+
+  /** Makers of host objects such as Blob, by type. It fills as extensions register theirs. */
+  hostObjects: core.getCloneableDeserializers(),
+
+  KvU64,
+
+  /** A value as V8 names it when it can't be cloned. */
+  describe(value) {
+    if (typeof value === "function") return FunctionPrototypeToString(value);
+    if (typeof value === "symbol") return SymbolPrototypeToString(value);
+    if (core.isProxy(value)) return "#<Object>";
+    if (core.isGeneratorObject(value)) return ObjectPrototypeToString(value);
+    const name = value.constructor?.name;
+    return typeof name === "string" && name !== ""
+      ? `#<${name}>`
+      : ObjectPrototypeToString(value);
+  },
+
+  /** Of the objects that keep their state to themselves, the one the engine does not tell. */
+  isWeakRef(value) {
+    const prototype = ObjectGetPrototypeOf(value);
+    if (prototype === ObjectPrototype || prototype === null) return false;
+    try {
+      WeakRefPrototypeDeref(value);
+      return true;
+    } catch {
+      return false;
+    }
+  },
+
+  regExpFlags: (regExp) => RegExpPrototypeGetFlags(regExp),
+  makeRegExp: (source, flags) => new RegExp(source, flags),
+
+  unbox(value) {
+    if (core.isBooleanObject(value)) return BooleanPrototypeValueOf(value);
+    if (core.isNumberObject(value)) return NumberPrototypeValueOf(value);
+    if (core.isStringObject(value)) return StringPrototypeValueOf(value);
+    return BigIntPrototypeValueOf(value);
+  },
+  box: (value) => Object(value),
+
+  /** An error of a class, without message and with an empty stack. */
+  makeError(name) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    try {
+      return new errorClasses[name]();
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
+    }
+  },
+
+  makeView(kind, buffer, offset, length) {
+    const View = viewClasses[kind];
+    return new View(buffer, offset, length);
+  },
+
+  maxByteLength: (buffer) => buffer.resizable ? buffer.maxByteLength : undefined,
+  makeResizableBuffer(bytes, maxByteLength) {
+    const buffer = new ArrayBuffer(bytes.length, { maxByteLength });
+    TypedArrayPrototypeSet(new Uint8Array(buffer), bytes);
+    return buffer;
+  },
+};
+
+export { codec };
