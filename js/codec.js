@@ -7,7 +7,6 @@ import { KvU64 } from "ext:kv_ext/u64.js";
 
 const {
   ArrayBuffer,
-  ArrayBufferPrototype,
   BigInt64Array,
   BigIntPrototypeValueOf,
   BigUint64Array,
@@ -30,11 +29,13 @@ const {
   ReferenceError,
   RegExp,
   RegExpPrototypeGetFlags,
-  String,
+  StringFromCharCode,
+  StringPrototypeCharCodeAt,
   StringPrototypeValueOf,
   SymbolPrototypeToString,
   SyntaxError,
   TypeError,
+  TypedArrayPrototypeGetBuffer,
   TypedArrayPrototypeSet,
   URIError,
   Uint16Array,
@@ -103,6 +104,19 @@ const codec = {
     } catch {
       return false;
     }
+  },
+
+  /** For an engine whose interface replaces lone surrogates. */
+  codeUnits(string) {
+    const units = new Uint16Array(string.length);
+    for (let i = 0; i < units.length; i++) units[i] = StringPrototypeCharCodeAt(string, i);
+    return units;
+  },
+  fromCodeUnits(bytes) {
+    const units = new Uint16Array(TypedArrayPrototypeGetBuffer(bytes));
+    let string = "";
+    for (let i = 0; i < units.length; i++) string += StringFromCharCode(units[i]);
+    return string;
   },
 
   regExpFlags: (regExp) => RegExpPrototypeGetFlags(regExp),

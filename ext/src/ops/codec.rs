@@ -95,3 +95,24 @@ pub(super) fn string_units(
   string.write_v2(scope, 0, &mut units, v8::WriteFlags::empty());
   units
 }
+
+/// Whether these units are the string's. QuickJS hands out a lone surrogate as three replacement
+/// characters, so that the length tells.
+pub(super) fn is_faithful(
+  scope: &mut v8::PinScope<'_, '_>,
+  string: v8::Local<v8::String>,
+  units: &[u16],
+) -> bool {
+  const REPLACEMENT: u16 = 0xfffd;
+  if !units.contains(&REPLACEMENT) {
+    return true;
+  }
+  // An own property of every string, which no script can change.
+  let length = v8::Local::<v8::Value>::from(string)
+    .to_object(scope)
+    .and_then(|object| {
+      let name = v8::String::new(scope, "length")?;
+      object.get(scope, name.into())?.uint32_value(scope)
+    });
+  length.is_some_and(|length| length as usize == units.len())
+}

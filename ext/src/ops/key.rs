@@ -1,6 +1,6 @@
 use deno_core::v8;
 
-use super::codec::string_units;
+use super::codec::{is_faithful, string_units};
 use crate::error::KvError;
 use crate::key::{KeyEncoder, KeyParts, PartRef};
 
@@ -91,6 +91,9 @@ fn push_string(
     return Ok(());
   }
   let units = string_units(scope, string);
+  if !is_faithful(scope, string, &units) {
+    return Err(KvError::KeyPartNotWellFormed);
+  }
   let string = String::from_utf16(&units).map_err(|_| KvError::KeyPartNotWellFormed)?;
   encoder.push_string(&string);
   Ok(())

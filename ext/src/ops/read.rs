@@ -59,6 +59,14 @@ impl<'s> EntryShape<'s> {
     versionstamp: v8::Local<'s, v8::Value>,
   ) -> v8::Local<'s, v8::Value> {
     let values = [key, value, versionstamp];
+    if cfg!(feature = "quickjs") {
+      // There, the call below sets properties: a setter on `Object.prototype` would see them.
+      let object = v8::Object::new(scope);
+      for (name, value) in self.names.iter().zip(values) {
+        object.create_data_property(scope, *name, value);
+      }
+      return object.into();
+    }
     v8::Object::with_prototype_and_properties(scope, self.prototype, &self.names, &values).into()
   }
 

@@ -1,7 +1,8 @@
 use deno_core::v8;
 
 use crate::error::KvError;
-use crate::ops::codec::{Codec, brand};
+use crate::ops::codec::{Codec, brand, is_faithful, string_units};
+use crate::ops::key::bytes_to_v8;
 
 /// What walking a value takes beside the engine's interface.
 impl<'s> Codec<'s> {
@@ -96,5 +97,46 @@ impl<'s> Codec<'s> {
       scope.throw_exception(error);
     }
     KvError::Pending
+  }
+
+  /// The UTF-16 code units of a string, lone surrogates included.
+  pub(in crate::ops) fn units(
+    &self,
+    scope: &mut v8::PinScope<'s, '_>,
+    string: v8::Local<'s, v8::String>,
+  ) -> Result<Vec<u16>, KvError> {
+    let units = string_units(scope, string);
+    if is_faithful(scope, string, &units) {
+      return Ok(units);
+    }
+    let exact = self.call(scope, "codeUnits", &[string.into()])?;
+    let exact =
+      v8::Local::<v8::ArrayBufferView>::try_from(exact).map_err(|_| KvError::Serialize)?;
+    let mut bytes = vec![0; exact.byte_length()];
+    exact.copy_contents(&mut bytes);
+    Ok(
+      bytes
+        .chunks_exact(2)
+        .map(|unit| u16::from_ne_bytes([unit[0], unit[1]]))
+        .collect(),
+    )
+  }
+
+  /// The string of these code units.
+  pub(in crate::ops) fn make_string(
+    &self,
+    scope: &mut v8::PinScope<'s, '_>,
+    units: &[u16],
+  ) -> Result<v8::Local<'s, v8::String>, KvError> {
+    let well_formed = !char::decode_utf16(units.iter().copied()).any(|unit| unit.is_err());
+    if cfg!(not(feature = "quickjs")) || well_formed {
+      return v8::String::new_from_two_byte(scope, units, v8::NewStringType::Normal)
+        .ok_or(KvError::Pending);
+    }
+    // QuickJS would replace a lone surrogate.
+    let bytes = units.iter().flat_map(|unit| unit.to_ne_bytes()).collect();
+    let bytes = bytes_to_v8(scope, bytes)?;
+    let string = self.call(scope, "fromCodeUnits", &[bytes.into()])?;
+    v8::Local::<v8::String>::try_from(string).map_err(|_| KvError::Deserialize)
   }
 }

@@ -46,5 +46,6 @@ const ERROR_CLASSES: [(&str, u8); 6] = [
   ("URIError", b'U'),
 ];
 
-#[cfg(test)]
+// They compare with V8's own.
+#[cfg(all(test, not(feature = "quickjs")))]
 mod tests;

@@ -88,7 +88,7 @@ impl<'s> Builder<'_, 's> {
       tag::BIGINT => self.bigint(scope)?,
       tag::UTF8_STRING | tag::LATIN1_STRING | tag::UTF16_STRING => {
         let units = self.reader.string_of(tag)?;
-        string(scope, &units)?.into()
+        self.codec.make_string(scope, &units)?.into()
       }
       tag::REFERENCE => {
         let number = self.reader.varint32()? as usize;
@@ -114,7 +114,7 @@ impl<'s> Builder<'_, 's> {
       }
       tag::BOXED_STRING => {
         let units = self.reader.string()?;
-        let primitive = string(scope, &units)?.into();
+        let primitive = self.codec.make_string(scope, &units)?.into();
         self.boxed(scope, primitive)?
       }
       tag::REGEXP => self.regexp(scope)?,
@@ -236,7 +236,7 @@ impl<'s> Builder<'_, 's> {
       .filter(|(_, bit)| bits & bit != 0)
       .map(|(letter, _)| *letter)
       .collect();
-    let source = string(scope, &source)?.into();
+    let source = self.codec.make_string(scope, &source)?.into();
     let flags = v8::String::new(scope, &flags)
       .ok_or(KvError::Pending)?
       .into();
@@ -366,11 +366,11 @@ impl<'s> Builder<'_, 's> {
       let (name, value) = match part {
         super::ERROR_MESSAGE => {
           let units = self.reader.string()?;
-          ("message", string(scope, &units)?.into())
+          ("message", self.codec.make_string(scope, &units)?.into())
         }
         super::ERROR_STACK => {
           let units = self.reader.string()?;
-          ("stack", string(scope, &units)?.into())
+          ("stack", self.codec.make_string(scope, &units)?.into())
         }
         super::ERROR_CAUSE => ("cause", self.value(scope)?),
         super::ERROR_END => return Ok(object.into()),
@@ -396,11 +396,4 @@ impl<'s> Builder<'_, 's> {
     self.objects[number] = Some(object);
     Ok(object.into())
   }
-}
-
-fn string<'s>(
-  scope: &mut v8::PinScope<'s, '_>,
-  units: &[u16],
-) -> Result<v8::Local<'s, v8::String>, KvError> {
-  v8::String::new_from_two_byte(scope, units, v8::NewStringType::Normal).ok_or(KvError::Pending)
 }

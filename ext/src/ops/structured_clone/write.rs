@@ -4,7 +4,7 @@ use deno_core::v8;
 
 use super::StackLimit;
 use crate::error::KvError;
-use crate::ops::codec::{Codec, string_units};
+use crate::ops::codec::Codec;
 use crate::wire::{REGEXP_FLAGS, Writer, tag};
 
 /// The clone of a value.
@@ -54,7 +54,7 @@ impl<'s> Cloner<'_, 's> {
     } else if let Ok(number) = v8::Local::<v8::Number>::try_from(value) {
       self.writer.number(number.value());
     } else if let Ok(string) = v8::Local::<v8::String>::try_from(value) {
-      self.string(scope, string);
+      self.string(scope, string)?;
     } else if let Ok(bigint) = v8::Local::<v8::BigInt>::try_from(value) {
       self.writer.tag(tag::BIGINT);
       self.bigint(bigint);
@@ -73,8 +73,13 @@ impl<'s> Cloner<'_, 's> {
     Ok(())
   }
 
-  fn string(&mut self, scope: Scope<'_, 's, '_>, string: v8::Local<'s, v8::String>) {
-    self.writer.string(&string_units(scope, string));
+  fn string(
+    &mut self,
+    scope: Scope<'_, 's, '_>,
+    string: v8::Local<'s, v8::String>,
+  ) -> Result<(), KvError> {
+    self.writer.string(&self.codec.units(scope, string)?);
+    Ok(())
   }
 
   fn bigint(&mut self, bigint: v8::Local<'s, v8::BigInt>) {
@@ -277,7 +282,7 @@ impl<'s> Cloner<'_, 's> {
       .call(scope, "regExpFlags", &[regexp.into()])?
       .to_rust_string_lossy(scope);
     self.writer.tag(tag::REGEXP);
-    self.string(scope, source);
+    self.string(scope, source)?;
     let bits = REGEXP_FLAGS
       .iter()
       .filter(|(letter, _)| flags.contains(*letter))
@@ -306,7 +311,7 @@ impl<'s> Cloner<'_, 's> {
       self.bigint(bigint);
     } else if let Ok(string) = v8::Local::<v8::String>::try_from(value) {
       self.writer.tag(tag::BOXED_STRING);
-      self.string(scope, string);
+      self.string(scope, string)?;
     } else {
       return Err(self.refuse(scope, object.into()));
     }
@@ -411,12 +416,12 @@ impl<'s> Cloner<'_, 's> {
     if let Some(message) = self.codec.get_own(scope, error, "message")? {
       let message = message.to_string(scope).ok_or(KvError::Pending)?;
       self.writer.tag(super::ERROR_MESSAGE);
-      self.string(scope, message);
+      self.string(scope, message)?;
     }
     let stack = self.codec.get(scope, error, "stack")?;
     if let Ok(stack) = v8::Local::<v8::String>::try_from(stack) {
       self.writer.tag(super::ERROR_STACK);
-      self.string(scope, stack);
+      self.string(scope, stack)?;
     }
     // Last: it may hold the error itself, which a reader has made by then.
     if let Some(cause) = self.codec.get_own(scope, error, "cause")? {
