@@ -1,16 +1,18 @@
 # Two commands: `make run` and `make test`. Both are thin: cargo does the work.
+#
+# The engine is V8 where its archive is at hand or can be fetched, else QuickJS (scripts/engine);
+# ENGINE=v8 or ENGINE=quickjs decides.
 
 FILE ?= examples/getting_started.ts
+export ENGINE
 
 .PHONY: run test
 
 # Builds what is needed and runs a script: make run FILE=path/to/script.ts
 run:
-	@scripts/prepare
-	@cargo run --quiet --package kv_runtime -- run $(FILE)
+	@scripts/cargo run --quiet --package kv_runtime -- run $(FILE)
 
 # Every test: Rust, JS, and compatibility with the real Deno, which is installed if it is missing.
 test:
-	@scripts/prepare
-	@if deno=$$(scripts/deno); then DENO_BIN=$$deno KV_REQUIRE_DENO=1 cargo test --workspace; \
-	else cargo test --workspace; fi
+	@if deno=$$(scripts/deno); then export DENO_BIN=$$deno KV_REQUIRE_DENO=1; fi; \
+	scripts/cargo test --workspace

@@ -136,3 +136,44 @@ fn nothing_else_of_the_global_object_is_touched() {
   let bare = list(embed(Vec::new()));
   assert_eq!(list(embed(vec![kv_ext::init(KvOptions::default())])), bare);
 }
+
+#[test]
+fn a_value_that_is_garbage_spoils_its_own_key_only() {
+  let folder = tempfile::TempDir::new().unwrap();
+  let path = folder.path().join("kv.sqlite3");
+  let mut embedder = with_kv(KvOptions::default().default_path(&path));
+  embedder.run(
+    "globalThis.kv = await Deno.openKv();
+     await kv.set(['good'], 1);",
+  );
+  let other = rusqlite::Connection::open(&path).unwrap();
+  // Not a clone, one that ends too soon, one of a newer format, one with a reference to nothing,
+  // one whose length lies.
+  for (i, garbage) in ["00", "ff0f6f", "ffff0f5f", "ff0f5e09", "ff0f41ffffffff0f"]
+    .iter()
+    .enumerate()
+  {
+    let sql = format!(
+      "INSERT INTO kv (k, v, v_encoding, version) VALUES (x'02626164002{}', x'{garbage}', 1, 1)",
+      if i % 2 == 0 { "6" } else { "7" }
+    );
+    other
+      .execute(
+        "DELETE FROM kv WHERE k > x'0262616400'  AND k < x'02626165'",
+        [],
+      )
+      .unwrap();
+    other.execute(&sql, []).unwrap();
+    embedder.run(
+      "for (const call of [
+         () => kv.getMany([['bad', false], ['bad', true]]),
+         () => kv.list({ prefix: ['bad'] }).next(),
+       ]) {
+         let error;
+         try { await call(); } catch (e) { error = e; }
+         assert(error instanceof RangeError && error.message === 'could not deserialize value', error);
+       }
+       assert((await kv.get(['good'])).value === 1, 'good');",
+    );
+  }
+}

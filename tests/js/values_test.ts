@@ -191,3 +191,22 @@ Deno.test(
     assertEquals((await kv.get<Any>(["value"])).value, { n: 1 });
   }),
 );
+
+Deno.test(
+  "nested objects, and what is nested too deep",
+  withKv(async (kv) => {
+    const nested = (depth: number) => {
+      let value: Any = "bottom";
+      for (let i = 0; i < depth; i++) value = { value };
+      return value;
+    };
+    await kv.set(["value"], nested(50));
+    assertEquals((await kv.get(["value"])).value, nested(50));
+    await assertRejects(
+      () => kv.set(["value"], nested(100_000)),
+      RangeError,
+      "Maximum call stack size exceeded",
+    );
+    assertEquals((await kv.get(["value"])).value, nested(50));
+  }),
+);

@@ -226,11 +226,14 @@ fn typescript_that_is_more_than_types() {
     enum Color { Red, Green = 'g' }
     namespace Space { export const x = 1; }
     class Point { constructor(readonly x: number, private y = 2) {} sum() { return this.x + this.y; } }
+    const loud = (method: Function, _context: unknown) => () => method() + '!';
+    class Decorated { @loud static greet() { return 'hi'; } }
+    console.log(Decorated.greet());
     const satisfied = { a: 1 } satisfies Record<string, number>;
     { using resource = { [Symbol.dispose]() { console.log('disposed'); } }; }
     console.log(Color.Red, Color.Green, Space.x, new Point(1).sum(), satisfied!.a as unknown);
   ";
-  assert_eq!(run(source), "disposed\n0 g 1 3 1\n");
+  assert_eq!(run(source), "hi!\ndisposed\n0 g 1 3 1\n");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use deno_ast::{
-  EmitOptions, MediaType, ParseParams, SourceMapOption, TranspileModuleOptions, TranspileOptions,
+  DecoratorsTranspileOption, EmitOptions, MediaType, ParseParams, SourceMapOption,
+  TranspileModuleOptions, TranspileOptions,
 };
 use deno_core::ModuleSpecifier;
 use deno_error::JsErrorBox;
@@ -40,7 +41,11 @@ pub fn transpile(
   .map_err(|error| syntax_error(&error))?;
   let emitted = parsed
     .transpile(
-      &TranspileOptions::default(),
+      &TranspileOptions {
+        // Those of the language's proposal, as in Deno; engines don't have them yet.
+        decorators: DecoratorsTranspileOption::Ecma,
+        ..TranspileOptions::default()
+      },
       &TranspileModuleOptions::default(),
       &EmitOptions {
         source_map: SourceMapOption::Separate,
