@@ -86,14 +86,14 @@ mod extension {
       };
     }
     const SOURCES: &[ExtensionFileSource] = &sources![
-      "mod.js",
-      "kv.js",
+      "u64.js",
+      "codec.js",
+      "value.js",
+      "handle.js",
       "atomic.js",
       "list.js",
-      "u64.js",
-      "value.js",
-      "codec.js",
-      "handle.js"
+      "kv.js",
+      "mod.js"
     ];
     extension.esm_files = Cow::Borrowed(SOURCES);
   }

@@ -679,3 +679,25 @@ fn the_examples_run() {
     "{again}"
   );
 }
+
+#[test]
+fn a_module_that_a_later_import_reaches_again() {
+  let folder = project(&[
+    (
+      "a.ts",
+      "import { b } from './b.ts'; export const a = `a${b}`;",
+    ),
+    ("b.ts", "export const b = 'b';"),
+    (
+      "c.ts",
+      "import { a } from './a.ts'; export const c = `c${a}`;",
+    ),
+    (
+      "main.ts",
+      "import { a } from './a.ts'; const { c } = await import('./c.ts'); console.log(a, c);",
+    ),
+  ]);
+  let mut command = kv(folder.path());
+  command.arg("main.ts").current_dir(folder.path());
+  assert_eq!(success(&mut command), "ab cab\n");
+}
