@@ -17,7 +17,7 @@ test:
 	@if deno=$$(scripts/deno); then export DENO_BIN=$$deno KV_REQUIRE_DENO=1; fi; \
 	scripts/cargo test --workspace
 
-# Builds both engines for release and measures them beside Deno; docs/engines.md has the result.
+# Builds both engines for release and measures them beside Deno.
 .PHONY: bench
 bench:
 	@deno=$$(scripts/deno) && scripts/bench "$$deno"
