@@ -1,5 +1,11 @@
 //! Ours against V8's own serializer: each reads what the other writes.
 
+#![allow(
+  clippy::unwrap_used,
+  clippy::panic,
+  reason = "a test fails by panicking"
+)]
+
 use deno_core::{JsRuntime, RuntimeOptions, scope, v8};
 
 use crate::KvOptions;
