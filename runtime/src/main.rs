@@ -60,8 +60,7 @@ async fn run_script(args: RunArgs) -> Result<i32> {
 }
 
 fn use_color(is_terminal: bool) {
-  let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-  colors::set_use_color(is_terminal && !no_color);
+  colors::set_use_color(is_terminal && !kv_bootstrap::no_color());
 }
 
 /// Prints to a pipe that may close early: `kv types | head` is no failure.

@@ -116,3 +116,19 @@ pub(super) fn is_faithful(
     });
   length.is_some_and(|length| length as usize == units.len())
 }
+
+/// The bytes a view shows.
+pub(super) fn view_bytes(view: v8::Local<v8::ArrayBufferView>) -> Vec<u8> {
+  let mut bytes = vec![0; view.byte_length()];
+  let copied = view.copy_contents(&mut bytes);
+  bytes.truncate(copied);
+  bytes
+}
+
+/// Throws a `TypeError`.
+pub(super) fn throw_type_error(scope: &mut v8::PinScope<'_, '_>, message: &str) {
+  if let Some(message) = v8::String::new(scope, message) {
+    let error = v8::Exception::type_error(scope, message);
+    scope.throw_exception(error);
+  }
+}

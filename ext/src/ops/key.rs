@@ -1,6 +1,6 @@
 use deno_core::v8;
 
-use super::codec::{is_faithful, string_units};
+use super::codec::{is_faithful, string_units, view_bytes};
 use crate::error::KvError;
 use crate::key::{KeyEncoder, KeyParts, PartRef};
 
@@ -70,10 +70,7 @@ fn push_part(
   } else if part.is_boolean() {
     encoder.push_bool(part.is_true());
   } else if let Ok(view) = v8::Local::<v8::ArrayBufferView>::try_from(part) {
-    let mut bytes = vec![0; view.byte_length()];
-    let copied = view.copy_contents(&mut bytes);
-    bytes.truncate(copied);
-    encoder.push_bytes(&bytes);
+    encoder.push_bytes(&view_bytes(view));
   } else {
     return Err(KvError::KeyPartType);
   }

@@ -3,7 +3,7 @@
 use deno_core::v8;
 use deno_core::v8::{ValueDeserializerHelper, ValueSerializerHelper};
 
-use super::codec::{self, Codec};
+use super::codec::{self, Codec, throw_type_error};
 use crate::error::KvError;
 
 /// Written before a host object's own data, in place of an index: what follows is a plain object
@@ -62,13 +62,6 @@ impl v8::ValueSerializerImpl for Serializer<'_> {
     let description = describe.call(scope, object.into(), &[])?;
     serializer.write_uint32(HOST_OBJECT);
     serializer.write_value(scope.get_current_context(), description)
-  }
-}
-
-fn throw_type_error(scope: &mut v8::PinScope<'_, '_>, message: &str) {
-  if let Some(message) = v8::String::new(scope, message) {
-    let error = v8::Exception::type_error(scope, message);
-    scope.throw_exception(error);
   }
 }
 

@@ -1,6 +1,6 @@
 use deno_core::{op2, v8};
 
-use super::codec::Codec;
+use super::codec::{Codec, view_bytes};
 use super::key::bytes_to_v8;
 // V8's own serializer is the fastest there is for its format. Other engines' write other formats.
 #[cfg(not(feature = "quickjs"))]
@@ -50,18 +50,15 @@ pub(super) fn from_frozen(kind: i32, value: v8::Local<v8::Value>) -> Result<Valu
       let number = v8::Local::<v8::BigInt>::try_from(value).map_err(|_| KvError::Serialize)?;
       Ok(Value::U64(number.u64_value().0))
     }
-    KIND_BYTES => view_bytes(value).map(Value::Bytes),
-    _ => view_bytes(value).map(Value::V8),
+    KIND_BYTES => bytes_of(value).map(Value::Bytes),
+    _ => bytes_of(value).map(Value::V8),
   }
 }
 
-/// The bytes a `Uint8Array` shows.
-fn view_bytes(value: v8::Local<v8::Value>) -> Result<Vec<u8>, KvError> {
+/// The bytes of a value that must be a view.
+fn bytes_of(value: v8::Local<v8::Value>) -> Result<Vec<u8>, KvError> {
   let view = v8::Local::<v8::ArrayBufferView>::try_from(value).map_err(|_| KvError::Serialize)?;
-  let mut bytes = vec![0; view.byte_length()];
-  let copied = view.copy_contents(&mut bytes);
-  bytes.truncate(copied);
-  Ok(bytes)
+  Ok(view_bytes(view))
 }
 
 /// Serializes a value that is neither a `Uint8Array` nor a `KvU64`, for an atomic operation to

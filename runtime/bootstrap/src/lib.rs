@@ -11,7 +11,7 @@ use std::sync::Arc;
 use deno_core::Extension;
 
 pub use deno_os::ExitCode;
-pub use ops::{OutputGate, Script, TestEvents, TestSink};
+pub use ops::{OutputGate, Script, TestEvents, TestSink, no_color};
 
 /// What the extensions need to know of the process. Nothing of it is in the snapshot.
 pub struct Config {

@@ -91,9 +91,13 @@ pub fn op_kv_versions() -> Versions {
 }
 
 /// Whether the user asked for no colours: `NO_COLOR` is set, and not to nothing.
+pub fn no_color() -> bool {
+  std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
 #[op2(fast)]
 pub fn op_kv_no_color() -> bool {
-  std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+  no_color()
 }
 
 #[op2(fast)]

@@ -1,7 +1,7 @@
 use deno_core::v8;
 
 use crate::error::KvError;
-use crate::ops::codec::{Codec, brand, is_faithful, string_units};
+use crate::ops::codec::{Codec, brand, is_faithful, string_units, throw_type_error, view_bytes};
 use crate::ops::key::bytes_to_v8;
 
 /// What walking a value takes beside the engine's interface.
@@ -79,10 +79,7 @@ impl<'s> Codec<'s> {
     scope: &mut v8::PinScope<'s, '_>,
     message: &str,
   ) -> KvError {
-    if let Some(message) = v8::String::new(scope, message) {
-      let error = v8::Exception::type_error(scope, message);
-      scope.throw_exception(error);
-    }
+    throw_type_error(scope, message);
     KvError::Pending
   }
 
@@ -112,8 +109,7 @@ impl<'s> Codec<'s> {
     let exact = self.call(scope, "codeUnits", &[string.into()])?;
     let exact =
       v8::Local::<v8::ArrayBufferView>::try_from(exact).map_err(|_| KvError::Serialize)?;
-    let mut bytes = vec![0; exact.byte_length()];
-    exact.copy_contents(&mut bytes);
+    let bytes = view_bytes(exact);
     Ok(
       bytes
         .chunks_exact(2)

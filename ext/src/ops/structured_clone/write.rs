@@ -4,7 +4,7 @@ use deno_core::v8;
 
 use super::StackLimit;
 use crate::error::KvError;
-use crate::ops::codec::Codec;
+use crate::ops::codec::{Codec, view_bytes};
 use crate::wire::{REGEXP_FLAGS, Writer, tag};
 
 /// The clone of a value.
@@ -329,9 +329,7 @@ impl<'s> Cloner<'_, 's> {
     }
     let length = buffer.byte_length();
     let bytes = v8::Uint8Array::new(scope, buffer, 0, length).ok_or(KvError::Pending)?;
-    let mut copy = vec![0; length];
-    let copied = bytes.copy_contents(&mut copy);
-    copy.truncate(copied);
+    let copy = view_bytes(bytes.into());
     match self.max_byte_length(scope, buffer)? {
       None => {
         self.writer.tag(tag::ARRAY_BUFFER);
