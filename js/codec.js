@@ -3,6 +3,7 @@
 // in; what its interface has no call for is here.
 
 import { core, primordials } from "ext:core/mod.js";
+import { describe, isOpaque } from "ext:kv_ext/opaque.js";
 import { KvU64 } from "ext:kv_ext/u64.js";
 
 const {
@@ -16,15 +17,11 @@ const {
   EvalError,
   Float32Array,
   Float64Array,
-  FunctionPrototypeToString,
   Int16Array,
   Int32Array,
   Int8Array,
   NumberPrototypeValueOf,
   Object,
-  ObjectGetPrototypeOf,
-  ObjectPrototype,
-  ObjectPrototypeToString,
   RangeError,
   ReferenceError,
   RegExp,
@@ -32,7 +29,6 @@ const {
   StringFromCharCode,
   StringPrototypeCharCodeAt,
   StringPrototypeValueOf,
-  SymbolPrototypeToString,
   SyntaxError,
   TypeError,
   TypedArrayPrototypeGetBuffer,
@@ -42,7 +38,6 @@ const {
   Uint32Array,
   Uint8Array,
   Uint8ClampedArray,
-  WeakRefPrototypeDeref,
 } = primordials;
 
 const errorClasses = {
@@ -82,29 +77,8 @@ const codec = {
 
   KvU64,
 
-  /** A value as V8 names it when it can't be cloned. */
-  describe(value) {
-    if (typeof value === "function") return FunctionPrototypeToString(value);
-    if (typeof value === "symbol") return SymbolPrototypeToString(value);
-    if (core.isProxy(value)) return "#<Object>";
-    if (core.isGeneratorObject(value)) return ObjectPrototypeToString(value);
-    const name = value.constructor?.name;
-    return typeof name === "string" && name !== ""
-      ? `#<${name}>`
-      : ObjectPrototypeToString(value);
-  },
-
-  /** Of the objects that keep their state to themselves, the one the engine does not tell. */
-  isWeakRef(value) {
-    const prototype = ObjectGetPrototypeOf(value);
-    if (prototype === ObjectPrototype || prototype === null) return false;
-    try {
-      WeakRefPrototypeDeref(value);
-      return true;
-    } catch {
-      return false;
-    }
-  },
+  describe,
+  isOpaque,
 
   /** For an engine whose interface replaces lone surrogates. */
   codeUnits(string) {

@@ -87,6 +87,7 @@ mod extension {
     }
     const SOURCES: &[ExtensionFileSource] = &sources![
       "u64.js",
+      "opaque.js",
       "codec.js",
       "value.js",
       "handle.js",

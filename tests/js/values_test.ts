@@ -140,6 +140,12 @@ Deno.test(
       [new WeakRef({}), "#<WeakRef> could not be cloned."],
       [Promise.resolve(), "#<Promise> could not be cloned."],
       [new Proxy({}, {}), "#<Object> could not be cloned."],
+      [new FinalizationRegistry(() => {}), "#<FinalizationRegistry> could not be cloned."],
+      [[].values(), "[object Array Iterator] could not be cloned."],
+      [new Map().values(), "[object Map Iterator] could not be cloned."],
+      [(async function* () {})(), "[object AsyncGenerator] could not be cloned."],
+      [new Intl.NumberFormat("en"), "#<NumberFormat> could not be cloned."],
+      [new (globalThis as Any).DisposableStack(), "#<DisposableStack> could not be cloned."],
       [new ReadableStream(), "Unsupported object type"],
     ];
     for (const [value, message] of refused) {

@@ -67,10 +67,11 @@ impl<'s> Codec<'s> {
       || object.is_set_iterator()
       || object.is_shared_array_buffer()
       || object.is_symbol_object()
+      || object.is_arguments_object()
     {
       return Ok(true);
     }
-    Ok(self.call(scope, "isWeakRef", &[object.into()])?.is_true())
+    Ok(self.call(scope, "isOpaque", &[object.into()])?.is_true())
   }
 
   /// Throws a `TypeError`.

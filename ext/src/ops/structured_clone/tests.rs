@@ -16,8 +16,23 @@ use crate::ops::{native_clone, structured_clone};
 /// it looks at classes, order, holes, cycles and shared objects.
 const VALUES: &str = include_str!("tests.js");
 
+/// Values that can't be cloned.
+const REFUSED: &str = include_str!("refused.js");
+
 /// Calls `test` for every value with its name, itself, and the codec; in it, `same` compares.
 fn for_each_value(
+  test: impl for<'s> Fn(
+    &mut v8::PinScope<'s, '_>,
+    v8::Local<'s, v8::Value>,
+    &Codec<'s>,
+  ) -> Vec<v8::Local<'s, v8::Value>>,
+) {
+  for_each_of(VALUES, test);
+}
+
+/// The same for the values of another script.
+fn for_each_of(
+  script: &'static str,
   test: impl for<'s> Fn(
     &mut v8::PinScope<'s, '_>,
     v8::Local<'s, v8::Value>,
@@ -37,7 +52,8 @@ fn for_each_value(
   let share = "import { codec } from 'ext:kv_ext/codec.js'; globalThis.codec = codec;";
   let module = runtime.lazy_load_es_module_with_code("ext:test/codec.js", share);
   module.unwrap();
-  let values = runtime.execute_script("tests.js", VALUES).unwrap();
+  runtime.execute_script("tests.js", VALUES).unwrap();
+  let values = runtime.execute_script("values.js", script).unwrap();
   scope!(scope, &mut runtime);
   let global = scope.get_current_context().global(scope);
   let name = v8::String::new(scope, "codec").unwrap();
@@ -48,7 +64,7 @@ fn for_each_value(
     .unwrap()
     .cast::<v8::Function>();
   let values = v8::Local::new(scope, values).cast::<v8::Array>();
-  assert!(values.length() > 50);
+  assert!(values.length() > 20);
   for index in 0..values.length() {
     let pair = values.get_index(scope, index).unwrap().cast::<v8::Array>();
     let name = pair
@@ -84,6 +100,24 @@ fn ours_reads_what_v8_writes_and_the_other_way_round() {
       native_clone::deserialize(scope, &ours, codec)
         .unwrap_or_else(|error| panic!("{error}: {ours:?}")),
     ]
+  });
+}
+
+#[test]
+fn ours_refuses_what_v8_refuses_in_the_same_words() {
+  for_each_of(REFUSED, |scope, value, codec| {
+    let mut refusal = |native: bool| {
+      v8::tc_scope!(let scope, scope);
+      let result = match native {
+        true => native_clone::serialize(scope, value, codec),
+        false => structured_clone::serialize(scope, value, codec),
+      };
+      assert!(result.is_err(), "{native}: {result:?}");
+      let thrown = scope.exception().unwrap();
+      thrown.to_rust_string_lossy(scope)
+    };
+    assert_eq!(refusal(false), refusal(true));
+    Vec::new()
   });
 }
 
