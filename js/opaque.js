@@ -4,6 +4,7 @@
 import { core, primordials } from "ext:core/mod.js";
 
 const {
+  ArrayIsArray,
   ArrayPrototypeForEach,
   FunctionPrototypeToString,
   ObjectGetOwnPropertyDescriptor,
@@ -33,7 +34,7 @@ function dataProperty(object, name) {
 function describe(value) {
   if (typeof value === "function") return FunctionPrototypeToString(value);
   if (typeof value === "symbol") return SymbolPrototypeToString(value);
-  if (core.isProxy(value)) return "#<Object>";
+  if (core.isProxy(value)) return ArrayIsArray(value) ? "[object Array]" : "#<Object>";
   if (dataProperty(value, "toString") === objectToString) {
     const constructor = dataProperty(value, "constructor");
     if (typeof constructor === "function") {

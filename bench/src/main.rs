@@ -21,7 +21,7 @@ struct Args {
   #[arg(long)]
   deno: PathBuf,
   /// Rounds; each program has its turn in each, and the medians are shown
-  #[arg(long, default_value_t = 7)]
+  #[arg(long, default_value_t = 15)]
   rounds: usize,
 }
 

@@ -52,8 +52,14 @@ fn for_each_of(
   let share = "import { codec } from 'ext:kv_ext/codec.js'; globalThis.codec = codec;";
   let module = runtime.lazy_load_es_module_with_code("ext:test/codec.js", share);
   module.unwrap();
-  runtime.execute_script("tests.js", VALUES).unwrap();
-  let values = runtime.execute_script("values.js", script).unwrap();
+  // Each in a block of its own: they name things alike.
+  let in_block = |script: &str| format!("{{{script}}}");
+  runtime
+    .execute_script("tests.js", in_block(VALUES))
+    .unwrap();
+  let values = runtime
+    .execute_script("values.js", in_block(script))
+    .unwrap();
   scope!(scope, &mut runtime);
   let global = scope.get_current_context().global(scope);
   let name = v8::String::new(scope, "codec").unwrap();
