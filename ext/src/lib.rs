@@ -34,6 +34,7 @@ pub use error::KvError;
 pub use limits::Limits;
 pub use options::KvOptions;
 pub use selector::{Selector, SelectorError};
+pub use store::Durability;
 pub use value::{Value, ValueDecodeError};
 pub use versionstamp::{InvalidVersionstampError, Versionstamp};
 

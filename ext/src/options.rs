@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::limits::Limits;
 use crate::store::sqlite::SqliteOptions;
-use crate::store::{Clock, SystemClock};
+use crate::store::{Clock, Durability, SystemClock};
 
 /// What an embedder decides for its runtime: where databases without a path live, what calls may
 /// be as large as, and what time it is.
@@ -19,6 +19,7 @@ pub struct KvOptions {
   pub(crate) default_label: Option<String>,
   pub(crate) limits: Limits,
   pub(crate) clock: Arc<dyn Clock>,
+  pub(crate) durability: Durability,
 }
 
 impl Default for KvOptions {
@@ -28,6 +29,7 @@ impl Default for KvOptions {
       default_label: None,
       limits: Limits::default(),
       clock: Arc::new(SystemClock),
+      durability: Durability::default(),
     }
   }
 }
@@ -59,9 +61,18 @@ impl KvOptions {
     self
   }
 
+  /// What a write has survived when its promise resolves. Default: [`Durability::Full`].
+  ///
+  /// Where runtimes of one process have a file open with different levels, each has its own.
+  pub fn durability(mut self, durability: Durability) -> Self {
+    self.durability = durability;
+    self
+  }
+
   pub(crate) fn sqlite(&self) -> SqliteOptions {
     SqliteOptions {
       clock: self.clock.clone(),
+      durability: self.durability,
       ..SqliteOptions::default()
     }
   }

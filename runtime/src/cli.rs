@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Run and test JavaScript and TypeScript with Deno KV built in.
 ///
@@ -60,6 +60,9 @@ Examples:
 
 #[derive(Args)]
 pub struct RunArgs {
+  /// What a write survives when its promise resolves
+  #[arg(long, value_name = "LEVEL", default_value = "full")]
+  pub durability: Durability,
   /// The script: a JavaScript or TypeScript module
   pub file: PathBuf,
   /// What the script finds in Deno.args
@@ -86,4 +89,21 @@ pub struct TestArgs {
   /// Seconds after which a test that has not ended counts as failed; 0: no limit
   #[arg(long, value_name = "SECONDS", default_value_t = 120)]
   pub timeout: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Durability {
+  /// It was synced to the disk: a power failure doesn't undo it
+  Full,
+  /// The system has it: the end of the process doesn't undo it, a power failure may
+  Relaxed,
+}
+
+impl From<Durability> for kv_ext::Durability {
+  fn from(durability: Durability) -> Self {
+    match durability {
+      Durability::Full => Self::Full,
+      Durability::Relaxed => Self::Relaxed,
+    }
+  }
 }

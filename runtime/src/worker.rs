@@ -10,7 +10,7 @@ use deno_core::{
   JsRuntime, PollEventLoopOptions, RuntimeOptions, SharedArrayBufferStore, scope, v8,
 };
 use kv_bootstrap::{ExitCode, Script};
-use kv_ext::KvOptions;
+use kv_ext::{Durability, KvOptions};
 
 use crate::modules::{Config, FileLoader};
 use crate::paths;
@@ -31,7 +31,7 @@ impl Worker {
   ///
   /// # Errors
   /// Its `deno.json` can't be read, or there is no place for its database.
-  pub fn new(main_module: Url, args: Vec<String>) -> Result<Self> {
+  pub fn new(main_module: Url, args: Vec<String>, durability: Durability) -> Result<Self> {
     let database = paths::default_database(&main_module)?;
     let config = Config::find(&main_module)?;
     let exit_code = ExitCode::default();
@@ -43,6 +43,7 @@ impl Worker {
         },
         kv: KvOptions::default()
           .default_path(database)
+          .durability(durability)
           .default_label(main_module.as_str()),
         exit_code: exit_code.clone(),
       }),

@@ -55,6 +55,29 @@ fn help_names_the_commands_and_version_the_version() {
 }
 
 #[test]
+fn durability_is_full_or_relaxed() {
+  let folder = project(&[(
+    "a.ts",
+    "const kv = await Deno.openKv(); const { value } = await kv.get(['n']);
+    await kv.set(['n'], (value ?? 0) + 1); console.log(value);",
+  )]);
+  let run = |level| {
+    let mut command = kv(folder.path());
+    command.args(["run", "--durability", level, "a.ts"]);
+    command.current_dir(folder.path());
+    command
+  };
+  assert_eq!(success(&mut run("relaxed")), "null\n");
+  assert_eq!(success(&mut run("full")), "1\n");
+  let output = run("none").output().unwrap();
+  let error = stderr(&output);
+  assert!(
+    error.contains("'none'") && error.contains("full, relaxed"),
+    "{error}"
+  );
+}
+
+#[test]
 fn arguments_after_the_file_are_the_scripts() {
   let folder = project(&[("a.ts", "console.log(Deno.args.join('|'))")]);
   for form in [vec!["a.ts"], vec!["run", "a.ts"]] {

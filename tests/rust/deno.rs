@@ -42,11 +42,18 @@ fn the_js_tests_pass_on_deno_but_for_the_listed_ones() {
     .filter(|line| line.starts_with("ok "))
     .count();
   assert!(passed > 90, "{report}{}", stderr(&output));
-  assert_eq!(
-    failing(&report),
-    listed.keys().cloned().collect(),
-    "{report}"
-  );
+  let failing = failing(&report);
+  for name in &failing {
+    assert!(listed.contains_key(name), "{name} is not listed: {report}");
+  }
+  for (name, reason) in listed {
+    // What hangs on which of two threads is faster passes now and then.
+    let sometimes = reason.as_str().unwrap().starts_with("sometimes ");
+    assert!(
+      sometimes || failing.contains(&name),
+      "{name} passes: {report}"
+    );
+  }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod answer;
 mod clock;
+mod durability;
 mod error;
 mod number;
 pub mod sqlite;
@@ -15,6 +16,7 @@ use std::num::NonZeroU32;
 
 pub use answer::{Answer, Reply, answer_channel};
 pub use clock::{Clock, SystemClock};
+pub use durability::Durability;
 pub use error::StoreError;
 pub use write::{AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
 
@@ -30,7 +32,8 @@ pub trait Store: Send + Sync {
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>>;
 
   /// Commits all mutations of `write` under one new versionstamp, or, if a check fails, none.
-  /// The answer comes when the commit is durable.
+  /// The answer comes when the commit is durable, in the sense of the [`Durability`] that the store
+  /// was opened with.
   ///
   /// After an error nothing of `write` is stored.
   fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome>;

@@ -11,7 +11,8 @@ use super::registry::{FileId, lock};
 use super::writer::{Job, Writer};
 use super::{SqliteOptions, connect};
 use crate::store::{
-  Answer, AtomicWrite, CommitOutcome, Entry, ReadRange, Store, StoreError, answer_channel,
+  Answer, AtomicWrite, CommitOutcome, Durability, Entry, ReadRange, Store, StoreError,
+  answer_channel,
 };
 
 /// Up to so many entries are read in the calling thread: a `list` batch of the default size. More
@@ -141,28 +142,49 @@ fn spawn(
   }
 }
 
-impl Store for Arc<Database> {
+/// A database file as one of those sees it who have opened it.
+pub(super) struct OpenFile {
+  database: Arc<Database>,
+  durability: Durability,
+}
+
+impl OpenFile {
+  pub(super) fn new(database: Arc<Database>, durability: Durability) -> Self {
+    Self {
+      database,
+      durability,
+    }
+  }
+}
+
+impl Store for OpenFile {
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>> {
     let entries: u64 = ranges
       .iter()
       .map(|range| u64::from(range.limit.get()))
       .sum();
     if entries <= INLINE_ENTRIES {
-      return Answer::Now(self.read_now(&ranges));
+      return Answer::Now(self.database.read_now(&ranges));
     }
     self
+      .database
       .read_later(ranges)
       .unwrap_or_else(|error| Answer::Now(Err(error)))
   }
 
   fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome> {
-    let Some(writer) = &self.writer else {
+    let Some(writer) = &self.database.writer else {
       return Answer::Now(Err(StoreError::ReadOnly {
-        path: self.path.clone(),
+        path: self.database.path.clone(),
       }));
     };
     let (reply, answer) = answer_channel();
-    match writer.send(Job { write, reply }) {
+    let job = Job {
+      write,
+      durability: self.durability,
+      reply,
+    };
+    match writer.send(job) {
       Ok(()) => answer,
       Err(_) => Answer::Now(Err(StoreError::Stopped)),
     }

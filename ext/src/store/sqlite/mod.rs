@@ -21,7 +21,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Clock, Store, StoreError, SystemClock};
+use database::OpenFile;
+
+use super::{Clock, Durability, Store, StoreError, SystemClock};
 
 /// How a SQLite store behaves.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ pub struct SqliteOptions {
   /// How long a write, or opening the file, waits while another process holds the write lock,
   /// before it fails with [`StoreError::Locked`]. Default: 10 seconds.
   pub busy_timeout: Duration,
+  /// What a commit has survived when it is answered. Default: [`Durability::Full`].
+  pub durability: Durability,
 }
 
 impl Default for SqliteOptions {
@@ -38,12 +42,14 @@ impl Default for SqliteOptions {
     Self {
       clock: Arc::new(SystemClock),
       busy_timeout: Duration::from_secs(10),
+      durability: Durability::default(),
     }
   }
 }
 
 /// Opens the database file at `path`, or creates it. In the process, all who open the same file
-/// share its writer; the options of the first apply.
+/// share its writer; the clock and the timeout of the first apply, and each has the durability of its
+/// own options.
 ///
 /// A file that may only be read is opened for reading.
 ///
@@ -51,7 +57,8 @@ impl Default for SqliteOptions {
 /// The folder does not exist, the path leads through a symbolic link, the file is no SQLite
 /// database or one of a newer format, or another process kept it locked.
 pub fn open_file(path: &Path, options: &SqliteOptions) -> Result<Arc<dyn Store>, StoreError> {
-  registry::open(path, options).map(|database| Arc::new(database) as Arc<dyn Store>)
+  let database = registry::open(path, options)?;
+  Ok(Arc::new(OpenFile::new(database, options.durability)))
 }
 
 /// A database in memory, empty, that only this handle sees.
