@@ -2,6 +2,7 @@
 
 import { core } from "ext:core/mod.js";
 import { op_kv_wait_commit } from "ext:core/ops";
+import { isTurnDue, turn } from "ext:kv_ext/turn.js";
 
 const { BadResource } = core;
 
@@ -16,9 +17,9 @@ function checkHandle(handle) {
 
 /** The result of an op that commits: it is a ticket while the writer is at work. */
 async function committed(handle, result) {
-  return typeof result === "number"
-    ? await op_kv_wait_commit(handle, result)
-    : result;
+  if (typeof result === "number") return await op_kv_wait_commit(handle, result);
+  if (isTurnDue(1)) await turn();
+  return result;
 }
 
 /** Both levels read the same here: there is one copy of the data. */

@@ -19,11 +19,13 @@ import {
 } from "ext:kv_ext/handle.js";
 import { listIterator } from "ext:kv_ext/list.js";
 import { codec } from "ext:kv_ext/codec.js";
+import { ENTRY_FIELDS, entryAt } from "ext:kv_ext/entry.js";
+import { isTurnDue, turn } from "ext:kv_ext/turn.js";
 import { u64Value } from "ext:kv_ext/u64.js";
 import { KIND_U64, kindOf } from "ext:kv_ext/value.js";
 
 const { BadResource } = core;
-const { ArrayPrototypeMap, SymbolDispose, TypeError } = primordials;
+const { ArrayPrototypeMap, ArrayPrototypePush, SymbolDispose, TypeError } = primordials;
 
 const constructorKey = Symbol("KvConstructor");
 
@@ -57,26 +59,37 @@ class Kv {
 
   async get(key, options) {
     checkConsistency(options?.consistency);
-    const entry = op_kv_get(this.#handle, key, codec);
-    return typeof entry === "number"
-      ? (await this.#read(entry))[0][0] ??
-        { key, value: null, versionstamp: null }
-      : entry;
+    let fields = op_kv_get(this.#handle, key, codec);
+    if (typeof fields === "number") {
+      fields = (await this.#read(fields))[0];
+      if (fields.length === 0) return { key, value: null, versionstamp: null };
+    } else if (isTurnDue(1)) {
+      await turn();
+    }
+    return entryAt(fields, 0);
   }
 
   async getMany(keys, options) {
     checkConsistency(options?.consistency);
-    const entries = op_kv_get_many(this.#handle, keys, codec);
-    return typeof entries === "number"
-      ? ArrayPrototypeMap(
-        await this.#read(entries),
+    const fields = op_kv_get_many(this.#handle, keys, codec);
+    if (typeof fields === "number") {
+      return ArrayPrototypeMap(
+        await this.#read(fields),
         (found, i) =>
-          found[0] ?? { key: keys[i], value: null, versionstamp: null },
-      )
-      : entries;
+          found.length === 0
+            ? { key: keys[i], value: null, versionstamp: null }
+            : entryAt(found, 0),
+      );
+    }
+    const entries = [];
+    for (let i = 0; i < fields.length; i += ENTRY_FIELDS) {
+      ArrayPrototypePush(entries, entryAt(fields, i));
+    }
+    if (isTurnDue(entries.length)) await turn();
+    return entries;
   }
 
-  /** What a read that did not answer at once has found: an array of entries for each range. */
+  /** What a read that did not answer at once has found: the entries of each range, flat. */
   async #read(ticket) {
     await op_kv_wait_read(this.#handle, ticket);
     return op_kv_take_read(this.#handle, ticket, codec);

@@ -8,8 +8,9 @@ import {
   op_kv_wait_read,
 } from "ext:core/ops";
 import { codec } from "ext:kv_ext/codec.js";
+import { ENTRY_FIELDS, entryAt } from "ext:kv_ext/entry.js";
 import { checkConsistency } from "ext:kv_ext/handle.js";
-
+import { isTurnDue, turn } from "ext:kv_ext/turn.js";
 
 const {
   ArrayPrototypeSlice,
@@ -70,7 +71,7 @@ class KvListIterator {
   #batchSize;
   #reverse;
   #consistency;
-  /** Entries of the batch that was read last, and how many of them were handed out. */
+  /** The batch that was read last, flat, and where its next entry begins. */
   #batch = [];
   #position = 0;
   /** How many entries were handed out in all. */
@@ -134,9 +135,10 @@ class KvListIterator {
   async next() {
     while (this.#limit === undefined || this.#count < this.#limit) {
       if (this.#position < this.#batch.length) {
-        const value = this.#batch[this.#position];
+        const value = entryAt(this.#batch, this.#position);
         // Let go of it here: the caller may keep the iterator longer than the entry.
-        this.#batch[this.#position++] = undefined;
+        this.#batch[this.#position + 1] = undefined;
+        this.#position += ENTRY_FIELDS;
         this.#count++;
         // A copy: the entry is the caller's to change.
         this.#boundary = ArrayPrototypeSlice(value.key);
@@ -173,7 +175,12 @@ class KvListIterator {
     );
     if (typeof batch === "number") return this.#waitForBatch(batch);
     this.#setBatch(batch);
-    return null;
+    return isTurnDue(batch.length / ENTRY_FIELDS) ? this.#takeTurn() : null;
+  }
+
+  async #takeTurn() {
+    await turn();
+    this.#reading = null;
   }
 
   async #waitForBatch(ticket) {
@@ -189,7 +196,7 @@ class KvListIterator {
   #setBatch(batch) {
     this.#batch = batch;
     this.#position = 0;
-    this.#lastBatch = batch.length < this.#batchSize;
+    this.#lastBatch = batch.length < this.#batchSize * ENTRY_FIELDS;
   }
 
   [SymbolAsyncIterator]() {

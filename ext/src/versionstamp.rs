@@ -30,10 +30,9 @@ impl Versionstamp {
 
 impl fmt::Display for Versionstamp {
   fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    self
-      .to_hex()
-      .iter()
-      .try_for_each(|digit| write!(f, "{}", char::from(*digit)))
+    let hex = self.to_hex();
+    // Digits are ASCII.
+    f.write_str(std::str::from_utf8(&hex).map_err(|_| fmt::Error)?)
   }
 }
 

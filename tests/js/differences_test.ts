@@ -143,3 +143,22 @@ Deno.test("an operation made by hand has no database", async () => {
   const operation = new (Deno as Any).AtomicOperation();
   await assertRejects(() => operation.set(["a"], 1).commit(), Deno.errors.BadResource);
 });
+
+Deno.test(
+  "a batch during which the event loop turns is handed out once",
+  withKv(async (kv) => {
+    for (let i = 0; i < 1000; i++) await kv.set([i], i);
+    const list = kv.list<number>({ prefix: [] }, { batchSize: 300 });
+    // Two who ask at the same time, through every turn.
+    const take = async () => {
+      const values: number[] = [];
+      for (let next = await list.next(); !next.done; next = await list.next()) {
+        values.push(next.value.value);
+      }
+      return values;
+    };
+    const [some, others] = await Promise.all([take(), take()]);
+    assert(some.length > 0 && others.length > 0);
+    assertEquals([...some, ...others].sort((a, b) => a - b), [...Array(1000).keys()]);
+  }),
+);

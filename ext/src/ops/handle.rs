@@ -74,15 +74,21 @@ impl<T> Parked<T> {
   }
 
   /// Waits until the answer is there.
-  pub(super) async fn wait(&self, ticket: u32) {
+  pub(super) async fn wait(&self, ticket: u32) -> Result<T, StoreError> {
     let answer = self.waiting.borrow_mut().remove(&ticket);
-    if let Some(answer) = answer {
-      let result = answer.wait().await;
-      self.ready.borrow_mut().insert(ticket, result);
+    match answer {
+      Some(answer) => answer.wait().await,
+      None => Err(StoreError::Stopped),
     }
   }
 
-  /// The answer that was waited for.
+  /// Waits until the answer is there, and keeps it for [`take`](Self::take).
+  pub(super) async fn prepare(&self, ticket: u32) {
+    let result = self.wait(ticket).await;
+    self.ready.borrow_mut().insert(ticket, result);
+  }
+
+  /// The answer that was prepared.
   pub(super) fn take(&self, ticket: u32) -> Result<T, StoreError> {
     let result = self.ready.borrow_mut().remove(&ticket);
     result.unwrap_or(Err(StoreError::Stopped))

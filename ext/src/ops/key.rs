@@ -96,43 +96,81 @@ fn push_string(
   Ok(())
 }
 
-/// The JavaScript array of an encoded key.
-pub(super) fn decode<'s>(
-  scope: &mut v8::PinScope<'s, '_>,
-  key: &[u8],
-) -> Result<v8::Local<'s, v8::Array>, KvError> {
-  let mut parts = Vec::with_capacity(4);
-  for part in KeyParts::new(key) {
-    parts.push(decode_part(scope, part?)?);
-  }
-  Ok(v8::Array::new_with_elements(scope, &parts))
+/// Makes JavaScript arrays of encoded keys. Keys of a list share their first strings, so it keeps
+/// the strings of the key before.
+#[derive(Default)]
+pub(super) struct KeyDecoder<'s> {
+  strings: Vec<Option<(String, v8::Local<'s, v8::Value>)>>,
+  parts: Vec<v8::Local<'s, v8::Value>>,
 }
 
-fn decode_part<'s>(
-  scope: &mut v8::PinScope<'s, '_>,
-  part: PartRef<'_>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
-  Ok(match part {
-    PartRef::String(string) => v8::String::new(scope, &string)
-      .ok_or(KvError::Pending)?
-      .into(),
-    PartRef::Number(number) => v8::Number::new(scope, number).into(),
-    PartRef::Bool(bool) => v8::Boolean::new(scope, bool).into(),
-    PartRef::Bytes(bytes) => bytes_to_v8(scope, bytes.into_owned())?.into(),
-    PartRef::BigInt(negative, magnitude) => {
-      let words: Vec<u64> = magnitude
-        .rchunks(8)
-        .map(|digits| {
-          digits
-            .iter()
-            .fold(0, |word, digit| word << 8 | u64::from(*digit))
-        })
-        .collect();
-      v8::BigInt::new_from_words(scope, negative, &words)
-        .ok_or(KvError::Pending)?
-        .into()
+impl<'s> KeyDecoder<'s> {
+  pub(super) fn decode(
+    &mut self,
+    scope: &mut v8::PinScope<'s, '_>,
+    key: &[u8],
+  ) -> Result<v8::Local<'s, v8::Array>, KvError> {
+    self.parts.clear();
+    for (index, part) in KeyParts::new(key).enumerate() {
+      let part = match part? {
+        PartRef::String(string) => self.string(scope, index, &string)?,
+        PartRef::Number(number) => v8::Number::new(scope, number).into(),
+        PartRef::Bool(bool) => v8::Boolean::new(scope, bool).into(),
+        PartRef::Bytes(bytes) => bytes_to_v8(scope, bytes.into_owned())?.into(),
+        PartRef::BigInt(negative, magnitude) => bigint_to_v8(scope, negative, &magnitude)?,
+      };
+      self.parts.push(part);
     }
-  })
+    Ok(v8::Array::new_with_elements(scope, &self.parts))
+  }
+
+  fn string(
+    &mut self,
+    scope: &mut v8::PinScope<'s, '_>,
+    index: usize,
+    string: &str,
+  ) -> Result<v8::Local<'s, v8::Value>, KvError> {
+    if let Some(Some((same, made))) = self.strings.get(index)
+      && same == string
+    {
+      return Ok(*made);
+    }
+    let made = if string.is_ascii() {
+      v8::String::new_from_one_byte(scope, string.as_bytes(), v8::NewStringType::Normal)
+    } else {
+      v8::String::new(scope, string)
+    };
+    let made: v8::Local<v8::Value> = made.ok_or(KvError::Pending)?.into();
+    if self.strings.len() <= index {
+      self.strings.resize(index + 1, None);
+    }
+    // In the same buffer, if there is one.
+    let mut kept = self.strings[index]
+      .take()
+      .map_or_else(String::new, |(kept, _)| kept);
+    kept.clear();
+    kept.push_str(string);
+    self.strings[index] = Some((kept, made));
+    Ok(made)
+  }
+}
+
+fn bigint_to_v8<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  negative: bool,
+  magnitude: &[u8],
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let words: Vec<u64> = magnitude
+    .rchunks(8)
+    .map(|digits| {
+      digits
+        .iter()
+        .fold(0, |word, digit| word << 8 | u64::from(*digit))
+    })
+    .collect();
+  v8::BigInt::new_from_words(scope, negative, &words)
+    .map(Into::into)
+    .ok_or(KvError::Pending)
 }
 
 /// A `Uint8Array` that owns `bytes`.

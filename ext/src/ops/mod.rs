@@ -20,7 +20,7 @@ use crate::error::KvError;
 pub(crate) use handle::OpenHandles;
 pub(crate) use open::{op_kv_close, op_kv_open};
 pub(crate) use read::{
-  op_kv_cursor, op_kv_get, op_kv_get_many, op_kv_list, op_kv_take_read, op_kv_wait_read,
+  op_kv_cursor, op_kv_get, op_kv_get_many, op_kv_list, op_kv_take_read, op_kv_turn, op_kv_wait_read,
 };
 pub(crate) use value::{op_kv_deserialize, op_kv_serialize};
 pub(crate) use write::{op_kv_commit, op_kv_set, op_kv_wait_commit};

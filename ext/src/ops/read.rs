@@ -6,10 +6,13 @@ use deno_core::{op2, v8};
 
 use super::codec::Codec;
 use super::handle::{Handle, HandleObject};
-use super::{key, rethrow, value};
+use super::key::{self, KeyDecoder};
+use super::value::versionstamp_to_v8;
+use super::{rethrow, value};
 use crate::error::KvError;
 use crate::selector::Selector;
 use crate::store::{Answer, Entry, ReadRange};
+use crate::versionstamp::Versionstamp;
 
 /// The range of one key.
 fn point(
@@ -30,71 +33,54 @@ fn read(handle: &Handle, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Vec<Entry>
   Ok(store.snapshot_read(ranges))
 }
 
-/// Property names of an entry, made once for all entries of a read.
-struct EntryShape<'s> {
-  names: [v8::Local<'s, v8::Name>; 3],
-  prototype: v8::Local<'s, v8::Value>,
+/// Makes what `js/entry.js` makes entries of: key, value, versionstamp, one entry after another in
+/// one array. An object literal in JavaScript costs a tenth of an object that is made from here.
+struct Entries<'s, 'c> {
+  fields: Vec<v8::Local<'s, v8::Value>>,
+  keys: KeyDecoder<'s>,
+  /// Entries that one commit has written share its versionstamp, and the string for it.
+  versionstamp: Option<(Versionstamp, v8::Local<'s, v8::Value>)>,
+  codec: &'c Codec<'s>,
 }
 
-impl<'s> EntryShape<'s> {
-  fn new(scope: &mut v8::PinScope<'s, '_>) -> Result<Self, KvError> {
-    let name = |name: &[u8]| {
-      v8::String::new_from_one_byte(scope, name, v8::NewStringType::Internalized)
-        .map(v8::Local::<v8::Name>::from)
-        .ok_or(KvError::Pending)
-    };
-    let names = [name(b"key")?, name(b"value")?, name(b"versionstamp")?];
-    // An object literal's prototype, whatever `Object` has been made to be.
-    let prototype = v8::Object::new(scope)
-      .get_prototype(scope)
-      .ok_or(KvError::Pending)?;
-    Ok(Self { names, prototype })
-  }
-
-  fn entry(
-    &self,
-    scope: &mut v8::PinScope<'s, '_>,
-    key: v8::Local<'s, v8::Value>,
-    value: v8::Local<'s, v8::Value>,
-    versionstamp: v8::Local<'s, v8::Value>,
-  ) -> v8::Local<'s, v8::Value> {
-    let values = [key, value, versionstamp];
-    if cfg!(feature = "quickjs") {
-      // There, the call below sets properties: a setter on `Object.prototype` would see them.
-      let object = v8::Object::new(scope);
-      for (name, value) in self.names.iter().zip(values) {
-        object.create_data_property(scope, *name, value);
-      }
-      return object.into();
+impl<'s, 'c> Entries<'s, 'c> {
+  fn with_capacity(entries: usize, codec: &'c Codec<'s>) -> Self {
+    Self {
+      fields: Vec::with_capacity(entries * ENTRY_FIELDS),
+      keys: KeyDecoder::default(),
+      versionstamp: None,
+      codec,
     }
-    v8::Object::with_prototype_and_properties(scope, self.prototype, &self.names, &values).into()
   }
 
-  fn found(
-    &self,
-    scope: &mut v8::PinScope<'s, '_>,
-    entry: Entry,
-    codec: &Codec<'s>,
-  ) -> Result<v8::Local<'s, v8::Value>, KvError> {
-    let key = key::decode(scope, &entry.key)?.into();
-    let value = value::to_v8(scope, entry.value, codec)?;
-    let hex = entry.versionstamp.to_hex();
-    let versionstamp = v8::String::new_from_one_byte(scope, &hex, v8::NewStringType::Normal)
-      .ok_or(KvError::Pending)?
-      .into();
-    Ok(self.entry(scope, key, value, versionstamp))
+  fn push(&mut self, scope: &mut v8::PinScope<'s, '_>, entry: Entry) -> Result<(), KvError> {
+    let key = self.keys.decode(scope, &entry.key)?.into();
+    let value = value::to_v8(scope, entry.value, self.codec)?;
+    let versionstamp = match self.versionstamp {
+      Some((same, string)) if same == entry.versionstamp => string,
+      _ => {
+        let string = versionstamp_to_v8(scope, entry.versionstamp)?;
+        self.versionstamp = Some((entry.versionstamp, string));
+        string
+      }
+    };
+    self.fields.extend([key, value, versionstamp]);
+    Ok(())
   }
 
   /// What a get returns for a key that is not set: the caller's own key.
-  fn missing(
-    &self,
-    scope: &mut v8::PinScope<'s, '_>,
-    key: v8::Local<'s, v8::Value>,
-  ) -> v8::Local<'s, v8::Value> {
+  fn push_missing(&mut self, scope: &mut v8::PinScope<'s, '_>, key: v8::Local<'s, v8::Value>) {
     let null = v8::null(scope).into();
-    self.entry(scope, key, null, null)
+    self.fields.extend([key, null, null]);
+  }
+
+  fn finish(self, scope: &mut v8::PinScope<'s, '_>) -> v8::Local<'s, v8::Value> {
+    v8::Array::new_with_elements(scope, &self.fields).into()
   }
 }
+
+/// Key, value, versionstamp.
+const ENTRY_FIELDS: usize = 3;
 
 /// A store may answer later. Then the caller gets a ticket, to wait with `op_kv_wait_read` and to
 /// give to `op_kv_take_read`.
@@ -106,7 +92,7 @@ fn park<'s>(
   v8::Integer::new_from_unsigned(scope, handle.reads.park(answer)).into()
 }
 
-/// The entry of `key`, or a ticket.
+/// The entry of `key`, flat, or a ticket.
 #[op2(reentrant)]
 pub fn op_kv_get<'s>(
   scope: &mut v8::PinScope<'s, '_>,
@@ -130,14 +116,15 @@ fn get<'s>(
   let Answer::Now(result) = answer else {
     return Ok(park(scope, handle, answer));
   };
-  let shape = EntryShape::new(scope)?;
+  let mut entries = Entries::with_capacity(1, codec);
   match result?.pop().and_then(|mut entries| entries.pop()) {
-    Some(entry) => shape.found(scope, entry, codec),
-    None => Ok(shape.missing(scope, key)),
+    Some(entry) => entries.push(scope, entry)?,
+    None => entries.push_missing(scope, key),
   }
+  Ok(entries.finish(scope))
 }
 
-/// The entries of `keys`, in order and from one snapshot, or a ticket.
+/// The entries of `keys`, flat, in order and from one snapshot, or a ticket.
 #[op2(reentrant)]
 pub fn op_kv_get_many<'s>(
   scope: &mut v8::PinScope<'s, '_>,
@@ -179,15 +166,14 @@ fn get_many<'s>(
   let Answer::Now(result) = answer else {
     return Ok(park(scope, handle, answer));
   };
-  let shape = EntryShape::new(scope)?;
-  let mut entries = Vec::with_capacity(asked.len());
+  let mut entries = Entries::with_capacity(asked.len(), codec);
   for (key, mut found) in asked.into_iter().zip(result?) {
-    entries.push(match found.pop() {
-      Some(entry) => shape.found(scope, entry, codec)?,
-      None => shape.missing(scope, key),
-    });
+    match found.pop() {
+      Some(entry) => entries.push(scope, entry)?,
+      None => entries.push_missing(scope, key),
+    }
   }
-  Ok(v8::Array::new_with_elements(scope, &entries).into())
+  Ok(entries.finish(scope))
 }
 
 /// A key of a selector: `undefined` and `null` mean there is none.
@@ -213,7 +199,7 @@ fn selector(
   Ok(Selector::new(prefix, start, end)?)
 }
 
-/// The next entries of a list, as an array, or a ticket.
+/// The next entries of a list, flat, or a ticket.
 #[op2(reentrant)]
 #[allow(
   clippy::too_many_arguments,
@@ -273,22 +259,20 @@ fn list<'s>(
   let Answer::Now(result) = answer else {
     return Ok(park(scope, handle, answer));
   };
-  let shape = EntryShape::new(scope)?;
   let entries = result?.pop().unwrap_or_default();
-  range_to_v8(scope, entries, &shape, codec)
+  range_to_v8(scope, entries, codec)
 }
 
 fn range_to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
-  entries: Vec<Entry>,
-  shape: &EntryShape<'s>,
+  range: Vec<Entry>,
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
-  let mut found = Vec::with_capacity(entries.len());
-  for entry in entries {
-    found.push(shape.found(scope, entry, codec)?);
+  let mut entries = Entries::with_capacity(range.len(), codec);
+  for entry in range {
+    entries.push(scope, entry)?;
   }
-  Ok(v8::Array::new_with_elements(scope, &found).into())
+  Ok(entries.finish(scope))
 }
 
 /// Waits for the read under a ticket.
@@ -298,10 +282,10 @@ pub fn op_kv_wait_read(
   #[smi] ticket: u32,
 ) -> impl Future<Output = ()> + use<> {
   let handle: Rc<Handle> = handle.0.clone();
-  async move { handle.reads.wait(ticket).await }
+  async move { handle.reads.prepare(ticket).await }
 }
 
-/// What the read under a ticket has found: for each range an array of entries.
+/// What the read under a ticket has found: for each range its entries, flat.
 #[op2(reentrant)]
 pub fn op_kv_take_read<'s>(
   scope: &mut v8::PinScope<'s, '_>,
@@ -320,13 +304,16 @@ fn take_read<'s>(
   ranges: Vec<Vec<Entry>>,
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
-  let shape = EntryShape::new(scope)?;
   let mut read = Vec::with_capacity(ranges.len());
-  for entries in ranges {
-    read.push(range_to_v8(scope, entries, &shape, codec)?);
+  for range in ranges {
+    read.push(range_to_v8(scope, range, codec)?);
   }
   Ok(v8::Array::new_with_elements(scope, &read).into())
 }
+
+/// Resolves in the event loop's next turn.
+#[op2(async(deferred), fast)]
+pub async fn op_kv_turn() {}
 
 /// The cursor that continues a list after `boundary`.
 #[op2(reentrant)]

@@ -10,6 +10,7 @@ use super::rethrow;
 use super::structured_clone::{deserialize, serialize};
 use crate::error::KvError;
 use crate::value::Value;
+use crate::versionstamp::Versionstamp;
 
 /// How `js/` says what a value is: the encoding numbers of the database, so that one list serves
 /// both.
@@ -28,6 +29,16 @@ pub(super) fn to_v8<'s>(
     Value::Bytes(bytes) => Ok(bytes_to_v8(scope, bytes)?.into()),
     Value::U64(number) => codec.make_u64(scope, number),
   }
+}
+
+/// The 20 digits of a versionstamp.
+pub(super) fn versionstamp_to_v8<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  versionstamp: Versionstamp,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  v8::String::new_from_one_byte(scope, &versionstamp.to_hex(), v8::NewStringType::Normal)
+    .map(Into::into)
+    .ok_or(KvError::Pending)
 }
 
 /// The stored form of a value that `js/` has sorted into its kind.

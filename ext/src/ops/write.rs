@@ -122,11 +122,7 @@ fn outcome_to_v8<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   match outcome {
     CommitOutcome::CheckFailed => Ok(v8::null(scope).into()),
-    CommitOutcome::Committed(versionstamp) => {
-      v8::String::new_from_one_byte(scope, &versionstamp.to_hex(), v8::NewStringType::Normal)
-        .map(Into::into)
-        .ok_or(KvError::Pending)
-    }
+    CommitOutcome::Committed(versionstamp) => value::versionstamp_to_v8(scope, versionstamp),
   }
 }
 
@@ -139,8 +135,7 @@ pub fn op_kv_wait_commit(
 ) -> impl Future<Output = Result<Option<String>, KvError>> + use<> {
   let handle: Rc<Handle> = handle.0.clone();
   async move {
-    handle.commits.wait(ticket).await;
-    Ok(match handle.commits.take(ticket)? {
+    Ok(match handle.commits.wait(ticket).await? {
       CommitOutcome::Committed(versionstamp) => Some(versionstamp.to_string()),
       CommitOutcome::CheckFailed => None,
     })

@@ -1,3 +1,7 @@
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
 use tokio::sync::oneshot;
 
 use super::StoreError;
@@ -10,8 +14,8 @@ use super::StoreError;
 pub enum Answer<T> {
   /// The result is here.
   Now(Result<T, StoreError>),
-  /// A thread is at work on it.
-  Later(oneshot::Receiver<Result<T, StoreError>>),
+  /// It is being worked on, or will be, also if nobody waits for it.
+  Later(Pending<T>),
 }
 
 impl<T> Answer<T> {
@@ -22,7 +26,7 @@ impl<T> Answer<T> {
   pub async fn wait(self) -> Result<T, StoreError> {
     match self {
       Self::Now(result) => result,
-      Self::Later(receiver) => receiver.await.unwrap_or(Err(StoreError::Stopped)),
+      Self::Later(pending) => pending.wait().await,
     }
   }
 
@@ -33,16 +37,64 @@ impl<T> Answer<T> {
   pub fn wait_blocking(self) -> Result<T, StoreError> {
     match self {
       Self::Now(result) => result,
-      Self::Later(receiver) => receiver.blocking_recv().unwrap_or(Err(StoreError::Stopped)),
+      Self::Later(pending) => pending.wait_blocking(),
     }
   }
 }
 
-/// Where a thread puts the result of a call.
+/// Work that whoever waits for it may do, in place of the thread that else would: that saves waking
+/// the thread and being woken.
+pub trait Drive: Send + Sync {
+  /// Does what is waiting, if it takes no longer than a caller with an event loop can spare.
+  fn drive(&self);
+}
+
+/// A result that is not there yet. The work is done also if this is dropped.
+pub struct Pending<T> {
+  receiver: oneshot::Receiver<Result<T, StoreError>>,
+  driver: Option<Arc<dyn Drive>>,
+}
+
+impl<T> Pending<T> {
+  async fn wait(mut self) -> Result<T, StoreError> {
+    if let Some(driver) = self.driver.take() {
+      // Other tasks come first: what they ask for now shares the work.
+      yield_once().await;
+      driver.drive();
+    }
+    self.receiver.await.unwrap_or(Err(StoreError::Stopped))
+  }
+
+  fn wait_blocking(self) -> Result<T, StoreError> {
+    if let Some(driver) = self.driver {
+      driver.drive();
+    }
+    self
+      .receiver
+      .blocking_recv()
+      .unwrap_or(Err(StoreError::Stopped))
+  }
+}
+
+async fn yield_once() {
+  let mut yielded = false;
+  poll_fn(|context| {
+    if yielded {
+      return Poll::Ready(());
+    }
+    yielded = true;
+    context.waker().wake_by_ref();
+    Poll::Pending
+  })
+  .await;
+}
+
+/// Where the result of a call is put.
 pub type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// A pair of the place for a result, and the answer that waits for it.
-pub fn answer_channel<T>() -> (Reply<T>, Answer<T>) {
+/// A pair of the place for a result, and the answer that waits for it; `driver` says what waiting
+/// can do for it.
+pub fn answer_channel<T>(driver: Option<Arc<dyn Drive>>) -> (Reply<T>, Answer<T>) {
   let (sender, receiver) = oneshot::channel();
-  (sender, Answer::Later(receiver))
+  (sender, Answer::Later(Pending { receiver, driver }))
 }

@@ -14,7 +14,7 @@ mod write;
 
 use std::num::NonZeroU32;
 
-pub use answer::{Answer, Reply, answer_channel};
+pub use answer::{Answer, Drive, Pending, Reply, answer_channel};
 pub use clock::{Clock, SystemClock};
 pub use durability::Durability;
 pub use error::StoreError;

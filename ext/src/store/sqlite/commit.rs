@@ -1,6 +1,6 @@
 //! How atomic writes become one SQLite transaction, and one fsync.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use crate::store::number::Number;
 use crate::store::{AtomicWrite, CommitOutcome, Mutation, MutationKind, StoreError};
@@ -19,6 +19,14 @@ const SET: &str = "INSERT INTO kv (k, v, v_encoding, version, expiration_ms)
 const DELETE: &str = "DELETE FROM kv WHERE k = ?1";
 const GET_COUNTER: &str = "SELECT version FROM data_version WHERE k = 0";
 const SET_COUNTER: &str = "UPDATE data_version SET version = ?1 WHERE k = 0";
+
+// The write lock is taken at once: a lock that is taken later can be refused in the middle.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
+const SAVEPOINT: &str = "SAVEPOINT one_write";
+const RELEASE: &str = "RELEASE one_write";
+const ROLLBACK_TO: &str = "ROLLBACK TO one_write";
 
 /// Stored as the expiry of what never expires.
 const NEVER: i64 = -1;
@@ -51,64 +59,162 @@ pub(super) fn commit_group<'a>(
   writes: impl IntoIterator<Item = &'a AtomicWrite>,
   now_ms: u64,
 ) -> rusqlite::Result<GroupOutcome> {
-  let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-  let counter: i64 = transaction
-    .prepare_cached(GET_COUNTER)?
-    .query_row([], |row| row.get(0))?;
-  let mut version = counter;
-  let mut outcomes = Vec::new();
-  for write in writes {
-    let savepoint = transaction.savepoint()?;
-    match apply(&savepoint, write, version + 1, now_ms) {
-      Ok(outcome) => {
-        savepoint.commit()?;
-        if let CommitOutcome::Committed(_) = outcome {
-          version += 1;
-        }
-        outcomes.push(Ok(outcome));
+  in_transaction(connection, |connection| {
+    let counter = counter(connection)?;
+    let mut version = counter;
+    let mut outcomes = Vec::new();
+    let mut statements = Statements::new(connection);
+    for write in writes {
+      // A statement that fails leaves nothing by itself.
+      let needs_savepoint = write.mutations.len() > 1;
+      if needs_savepoint {
+        run(connection, SAVEPOINT)?;
       }
-      Err(error) => {
-        let undone = savepoint.finish();
-        // A full disk, for one, can make SQLite roll back the whole transaction. Then the writes
-        // before this one are gone as well, and none of them may be answered with success.
-        if let WriteError::Sqlite(error) = error {
-          if transaction.is_autocommit() {
+      match apply(&mut statements, write, version + 1, now_ms) {
+        Ok(outcome) => {
+          if needs_savepoint {
+            run(connection, RELEASE)?;
+          }
+          if let CommitOutcome::Committed(_) = outcome {
+            version += 1;
+          }
+          outcomes.push(Ok(outcome));
+        }
+        Err(error) => {
+          // A full disk, for one, can make SQLite roll back the whole transaction. Then the writes
+          // before this one are gone as well, and none of them may be answered with success.
+          if connection.is_autocommit()
+            && let WriteError::Sqlite(error) = error
+          {
             return Err(error);
           }
-          outcomes.push(Err(WriteError::Sqlite(error)));
-        } else {
+          if needs_savepoint {
+            run(connection, ROLLBACK_TO)?;
+            run(connection, RELEASE)?;
+          }
           outcomes.push(Err(error));
         }
-        undone?;
       }
     }
+    if version != counter {
+      set_counter(connection, version)?;
+    }
+    Ok(outcomes)
+  })
+}
+
+/// Commits a write that is alone: its transaction is all it takes to undo it.
+///
+/// # Errors
+/// Nothing of the write is stored.
+pub(super) fn commit_one(
+  connection: &mut Connection,
+  write: &AtomicWrite,
+  now_ms: u64,
+) -> Result<CommitOutcome, WriteError> {
+  in_transaction(connection, |connection| {
+    let version = counter(connection)? + 1;
+    let outcome = apply(&mut Statements::new(connection), write, version, now_ms)?;
+    if let CommitOutcome::Committed(_) = outcome {
+      set_counter(connection, version)?;
+    }
+    Ok(outcome)
+  })
+}
+
+/// Does `work` in a transaction, which is committed if it succeeds, and else rolled back.
+///
+/// rusqlite's own transactions prepare their statements anew each time, which costs more than what
+/// a small commit in memory does.
+fn in_transaction<T, E: From<rusqlite::Error>>(
+  connection: &mut Connection,
+  work: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+  run(connection, BEGIN)?;
+  let result = work(connection).and_then(|done| {
+    run(connection, COMMIT)?;
+    Ok(done)
+  });
+  // Some errors make SQLite roll back by itself.
+  if result.is_err() && !connection.is_autocommit() {
+    // Why the work failed says more than why it can't be undone; if it can't, the next transaction
+    // can't begin, and says so.
+    let _ = run(connection, ROLLBACK);
   }
-  if version != counter {
-    transaction
-      .prepare_cached(SET_COUNTER)?
-      .execute([version])?;
+  result
+}
+
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+  connection.prepare_cached(statement)?.execute([])?;
+  Ok(())
+}
+
+/// The number of the last commit.
+fn counter(connection: &Connection) -> rusqlite::Result<i64> {
+  connection
+    .prepare_cached(GET_COUNTER)?
+    .query_row([], |row| row.get(0))
+}
+
+fn set_counter(connection: &Connection, version: i64) -> rusqlite::Result<()> {
+  connection.prepare_cached(SET_COUNTER)?.execute([version])?;
+  Ok(())
+}
+
+/// The statements of atomic writes, looked up once for a group.
+struct Statements<'c> {
+  connection: &'c Connection,
+  version_of: Option<CachedStatement<'c>>,
+  value_of: Option<CachedStatement<'c>>,
+  set: Option<CachedStatement<'c>>,
+  delete: Option<CachedStatement<'c>>,
+}
+
+impl<'c> Statements<'c> {
+  fn new(connection: &'c Connection) -> Self {
+    Self {
+      connection,
+      version_of: None,
+      value_of: None,
+      set: None,
+      delete: None,
+    }
   }
-  transaction.commit()?;
-  Ok(outcomes)
+}
+
+/// The statement in `slot`, which is put there if it is empty.
+fn statement<'s, 'c>(
+  slot: &'s mut Option<CachedStatement<'c>>,
+  connection: &'c Connection,
+  sql: &str,
+) -> rusqlite::Result<&'s mut CachedStatement<'c>> {
+  match slot {
+    Some(statement) => Ok(statement),
+    None => Ok(slot.insert(connection.prepare_cached(sql)?)),
+  }
 }
 
 fn apply(
-  connection: &Connection,
+  statements: &mut Statements<'_>,
   write: &AtomicWrite,
   version: i64,
   now_ms: u64,
 ) -> Result<CommitOutcome, WriteError> {
   for check in &write.checks {
-    let stored: Option<i64> = connection
-      .prepare_cached(VERSION_OF)?
+    let select = statement(
+      &mut statements.version_of,
+      statements.connection,
+      VERSION_OF,
+    )?;
+    let stored: Option<i64> = select
       .query_row(params![check.key, now_ms as i64], |row| row.get(0))
       .optional()?;
     if stored.map(|version| Versionstamp::from_version(version as u64)) != check.versionstamp {
       return Ok(CommitOutcome::CheckFailed);
     }
   }
-  let commit = Commit {
-    connection,
+  let mut commit = Commit {
+    statements,
     version,
     now_ms,
   };
@@ -119,18 +225,18 @@ fn apply(
 }
 
 /// One atomic write at work.
-struct Commit<'a> {
-  connection: &'a Connection,
+struct Commit<'a, 'c> {
+  statements: &'a mut Statements<'c>,
   version: i64,
   now_ms: u64,
 }
 
-impl Commit<'_> {
+impl Commit<'_, '_> {
   fn versionstamp(&self) -> Versionstamp {
     Versionstamp::from_version(self.version as u64)
   }
 
-  fn mutate(&self, mutation: &Mutation) -> Result<(), WriteError> {
+  fn mutate(&mut self, mutation: &Mutation) -> Result<(), WriteError> {
     let key = &mutation.key;
     // An expiry beyond what SQLite's integers hold is as good as never.
     let expiry = mutation
@@ -144,7 +250,8 @@ impl Commit<'_> {
         self.set(&[key.as_slice(), &encoder.finish()].concat(), value, expiry)
       }
       MutationKind::Delete => {
-        self.connection.prepare_cached(DELETE)?.execute([key])?;
+        let statements = &mut *self.statements;
+        statement(&mut statements.delete, statements.connection, DELETE)?.execute([key])?;
         Ok(())
       }
       MutationKind::Sum(Value::U64(operand)) => {
@@ -160,18 +267,18 @@ impl Commit<'_> {
     }
   }
 
-  fn set(&self, key: &[u8], value: &Value, expiry: i64) -> Result<(), WriteError> {
-    let mut statement = self.connection.prepare_cached(SET)?;
+  fn set(&mut self, key: &[u8], value: &Value, expiry: i64) -> Result<(), WriteError> {
+    let statements = &mut *self.statements;
+    let set = statement(&mut statements.set, statements.connection, SET)?;
     value.with_stored(|bytes, encoding| {
-      statement.execute(params![key, bytes, encoding, self.version, expiry])
+      set.execute(params![key, bytes, encoding, self.version, expiry])
     })?;
     Ok(())
   }
 
-  fn get(&self, key: &[u8]) -> Result<Option<Value>, WriteError> {
-    self
-      .connection
-      .prepare_cached(VALUE_OF)?
+  fn get(&mut self, key: &[u8]) -> Result<Option<Value>, WriteError> {
+    let statements = &mut *self.statements;
+    statement(&mut statements.value_of, statements.connection, VALUE_OF)?
       .query_row(params![key, self.now_ms as i64], |row| {
         let bytes = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
         Ok(Value::from_stored(bytes, row.get(1)?))
@@ -182,7 +289,7 @@ impl Commit<'_> {
   }
 
   fn combine_u64(
-    &self,
+    &mut self,
     key: &[u8],
     name: &str,
     operand: u64,
@@ -200,7 +307,7 @@ impl Commit<'_> {
     self.set(key, &Value::U64(combined), NEVER)
   }
 
-  fn sum(&self, key: &[u8], operand: &Value) -> Result<(), WriteError> {
+  fn sum(&mut self, key: &[u8], operand: &Value) -> Result<(), WriteError> {
     let Some(operand) = Number::from_value(operand) else {
       return refuse("Some of the parameters are not valid V8 values".into());
     };

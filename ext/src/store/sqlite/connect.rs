@@ -56,12 +56,20 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<WriteConnect
   })
 }
 
-/// Opens one more connection to a file that the writer has opened.
-pub(super) fn reader(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+/// Opens one more connection to a file that the writer has opened. It waits for no lock.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
   // Reading in WAL mode writes to the shared-memory file beside the database.
-  let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, busy_timeout)?;
+  let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Duration::ZERO)?;
   connection.pragma_update(None, "query_only", true)?;
   connection.set_prepared_statement_cache_capacity(STATEMENTS);
+  Ok(connection)
+}
+
+/// Opens the connection that makes checkpoints. It waits for no lock: another time will do.
+pub(super) fn checkpointer(path: &Path) -> rusqlite::Result<Connection> {
+  let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Duration::ZERO)?;
+  // The log reaches the disk before pages of it are moved, whatever commits wait for.
+  connection.pragma_update(None, "synchronous", "full")?;
   Ok(connection)
 }
 

@@ -1,23 +1,28 @@
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
-use super::reader::{self, ReadError};
+use super::committer::{Committer, Job};
+use super::reader::{self, Budget, ReadError};
 use super::registry::{FileId, lock};
-use super::writer::{Job, Writer};
-use super::{SqliteOptions, connect};
+use super::writer::Writer;
+use super::{SqliteOptions, connect, thread};
 use crate::store::{
   Answer, AtomicWrite, CommitOutcome, Durability, Entry, ReadRange, Store, StoreError,
   answer_channel,
 };
 
-/// Up to so many entries are read in the calling thread: a `list` batch of the default size. More
-/// go to the reader thread, so that a caller with an event loop is not held up.
+/// Up to so many entries are read in the calling thread: a `list` batch of the default size, which
+/// takes a tenth of a millisecond. More go to the reader thread, so that a caller with an event loop
+/// is not held up.
 const INLINE_ENTRIES: u64 = 128;
+
+/// What such a read may cost: when its values turn out to be large, or the disk slow, the reader
+/// thread does it instead. In a millisecond, 256 KB are read ten times.
+const INLINE_BUDGET: Budget = Budget::new(256 << 10, Some(Duration::from_micros(500)));
 
 /// Idle reader connections that are kept: one for each thread that reads at the same time, in the
 /// usual process. Each costs two or three file descriptors and its page cache.
@@ -40,10 +45,7 @@ pub(super) struct Database {
   /// of a `Vec::pop`.
   readers: Mutex<Vec<Connection>>,
   /// `None` when the file may only be read, and while closing.
-  writer: Option<mpsc::Sender<Job>>,
-  /// Hears a hang-up when the writer has closed its connection. (A `Mutex`, for `Receiver` is not
-  /// `Sync`; only `drop` looks at it.)
-  writer_ended: Mutex<mpsc::Receiver<()>>,
+  writer: Option<Arc<Writer>>,
   /// Reads for those who can't wait; started by the first large read.
   read_thread: Mutex<Option<mpsc::Sender<Read>>>,
 }
@@ -51,22 +53,21 @@ pub(super) struct Database {
 impl Database {
   pub(super) fn open(path: PathBuf, options: &SqliteOptions) -> Result<Self, StoreError> {
     let opened = connect::writer(&path, options.busy_timeout)?;
-    let (ended, writer_ended) = mpsc::channel();
+    // The first read is usually one that nobody wants to wait for.
+    let reader =
+      connect::reader(&path).map_err(|error| StoreError::from_sqlite(&path, 0, error))?;
     let writer = if opened.read_only {
       None
     } else {
-      let (jobs, waiting) = mpsc::channel();
-      let writer = Writer::new(path.clone(), opened.connection, options.clone(), ended);
-      spawn(&path, "kv-writer", move || writer.run(&waiting))?;
-      Some(jobs)
+      let committer = Committer::new(path.clone(), opened.connection, options.clone());
+      Some(Arc::new(Writer::new(path.clone(), committer)))
     };
     Ok(Self {
       file_id: FileId::of(&path),
       path,
       options: options.clone(),
-      readers: Mutex::default(),
+      readers: Mutex::new(vec![reader]),
       writer,
-      writer_ended: Mutex::new(writer_ended),
       read_thread: Mutex::default(),
     })
   }
@@ -75,28 +76,37 @@ impl Database {
     self.file_id
   }
 
-  fn read_now(&self, ranges: &[ReadRange]) -> Result<Vec<Vec<Entry>>, StoreError> {
-    let failed = |error| {
-      StoreError::from_sqlite(
-        &self.path,
-        self.options.busy_timeout.as_millis() as u64,
-        error,
-      )
-    };
+  /// Reads in the calling thread. `patience` is how long it waits for a lock: another process may
+  /// be putting the log of a crash in order.
+  fn read(
+    &self,
+    ranges: &[ReadRange],
+    patience: Duration,
+    budget: &Budget,
+  ) -> Result<Vec<Vec<Entry>>, ReadError> {
     let idle = lock(&self.readers).pop();
     let connection = match idle {
       Some(connection) => connection,
-      None => connect::reader(&self.path, self.options.busy_timeout).map_err(failed)?,
+      None => connect::reader(&self.path)?,
     };
-    let result = reader::snapshot_read(&connection, ranges, self.options.clock.now_ms());
+    if !patience.is_zero() {
+      connection.busy_timeout(patience)?;
+    }
+    let now_ms = self.options.clock.now_ms();
+    let result = reader::snapshot_read(&connection, ranges, now_ms, budget);
+    if !patience.is_zero() {
+      connection.busy_timeout(Duration::ZERO)?;
+    }
     let mut idle = lock(&self.readers);
     if idle.len() < IDLE_READERS {
       idle.push(connection);
     }
-    result.map_err(|error| match error {
-      ReadError::Sqlite(error) => failed(error),
-      ReadError::Row(error) => error,
-    })
+    result
+  }
+
+  fn explain(&self, error: ReadError) -> StoreError {
+    let waited_ms = self.options.busy_timeout.as_millis() as u64;
+    error.explain(|error| StoreError::from_sqlite(&self.path, waited_ms, error))
   }
 
   fn read_later(
@@ -108,16 +118,19 @@ impl Database {
       Some(jobs) => jobs,
       None => {
         let (jobs, waiting) = mpsc::channel::<Read>();
-        spawn(&self.path, "kv-reader", move || {
+        thread::spawn(&self.path, "kv-reader", move || {
           waiting.iter().for_each(|job| job())
         })?;
         thread.insert(jobs)
       }
     };
-    let (reply, answer) = answer_channel();
+    let (reply, answer) = answer_channel(None);
     let database = self.clone();
     let read: Read = Box::new(move || {
-      let result = database.read_now(&ranges);
+      let patience = database.options.busy_timeout;
+      let result = database
+        .read(&ranges, patience, &Budget::UNLIMITED)
+        .map_err(|error| database.explain(error));
       // Before the answer: whoever got it may close the database, and expects it closed.
       drop(database);
       // Nobody waits any more: the handle was closed.
@@ -128,18 +141,8 @@ impl Database {
   }
 }
 
-fn spawn(
-  path: &std::path::Path,
-  name: &str,
-  run: impl FnOnce() + Send + 'static,
-) -> Result<(), StoreError> {
-  match thread::Builder::new().name(name.into()).spawn(run) {
-    Ok(_) => Ok(()),
-    Err(error) => Err(StoreError::CannotOpen {
-      path: path.to_path_buf(),
-      reason: format!("no thread could be started: {error}"),
-    }),
-  }
+fn is_busy(error: &rusqlite::Error) -> bool {
+  error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 /// A database file as one of those sees it who have opened it.
@@ -163,11 +166,16 @@ impl Store for OpenFile {
       .iter()
       .map(|range| u64::from(range.limit.get()))
       .sum();
+    let database = &self.database;
     if entries <= INLINE_ENTRIES {
-      return Answer::Now(self.database.read_now(&ranges));
+      match database.read(&ranges, Duration::ZERO, &INLINE_BUDGET) {
+        // The thread can take its time.
+        Err(ReadError::TooLong) => {}
+        Err(ReadError::Sqlite(error)) if is_busy(&error) => {}
+        result => return Answer::Now(result.map_err(|error| database.explain(error))),
+      }
     }
-    self
-      .database
+    database
       .read_later(ranges)
       .unwrap_or_else(|error| Answer::Now(Err(error)))
   }
@@ -178,15 +186,10 @@ impl Store for OpenFile {
         path: self.database.path.clone(),
       }));
     };
-    let (reply, answer) = answer_channel();
-    let job = Job {
-      write,
-      durability: self.durability,
-      reply,
-    };
-    match writer.send(job) {
+    let (reply, answer) = answer_channel(Some(writer.clone()));
+    match writer.submit(Job::new(write, self.durability, reply)) {
       Ok(()) => answer,
-      Err(_) => Answer::Now(Err(StoreError::Stopped)),
+      Err(error) => Answer::Now(Err(error)),
     }
   }
 }
@@ -194,10 +197,10 @@ impl Store for OpenFile {
 impl Drop for Database {
   fn drop(&mut self) {
     lock(&self.readers).clear();
-    // Hanging up ends the writer's loop, once it has answered everything. The last connection to
+    // The writer ends once it has answered everything. The last connection to
     // close moves the WAL into the database file and removes it: the file is whole on its own.
-    if self.writer.take().is_some() {
-      let _ = lock(&self.writer_ended).recv_timeout(CLOSE_TIMEOUT);
+    if let Some(writer) = self.writer.take() {
+      writer.close(CLOSE_TIMEOUT);
     }
   }
 }

@@ -3,8 +3,8 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 
-use super::commit::{WriteError, commit_group};
-use super::reader::{self, ReadError};
+use super::commit::{WriteError, commit_one};
+use super::reader::{self, Budget};
 use super::registry::lock;
 use super::{SqliteOptions, schema};
 use crate::store::{
@@ -36,22 +36,14 @@ fn explain(error: rusqlite::Error) -> StoreError {
 impl Store for MemoryStore {
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>> {
     let connection = lock(&self.connection);
-    let result = reader::snapshot_read(&connection, &ranges, self.clock.now_ms());
-    Answer::Now(result.map_err(|error| match error {
-      ReadError::Sqlite(error) => explain(error),
-      ReadError::Row(error) => error,
-    }))
+    let now_ms = self.clock.now_ms();
+    let result = reader::snapshot_read(&connection, &ranges, now_ms, &Budget::UNLIMITED);
+    Answer::Now(result.map_err(|error| error.explain(explain)))
   }
 
   fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome> {
     let mut connection = lock(&self.connection);
-    let result = match commit_group(&mut connection, [&write], self.clock.now_ms()) {
-      // One write in, one outcome out.
-      Ok(mut outcomes) => outcomes
-        .pop()
-        .unwrap_or(Err(WriteError::Refused(StoreError::Stopped))),
-      Err(error) => Err(WriteError::Sqlite(error)),
-    };
+    let result = commit_one(&mut connection, &write, self.clock.now_ms());
     Answer::Now(result.map_err(|error| match error {
       WriteError::Sqlite(error) => explain(error),
       WriteError::Refused(error) => error,

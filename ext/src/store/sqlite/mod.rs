@@ -5,13 +5,16 @@
 //! transaction (group commit), and a pool of connections that read WAL snapshots and never wait
 //! for the writer. `:memory:` is one connection, private to its handle.
 
+mod checkpoint;
 mod commit;
+mod committer;
 mod connect;
 mod database;
 mod memory;
 mod reader;
 mod registry;
 mod schema;
+mod thread;
 mod writer;
 
 #[cfg(test)]

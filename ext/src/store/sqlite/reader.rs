@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::store::{Entry, ReadRange, StoreError};
@@ -20,6 +22,20 @@ const REVERSE: &str = "SELECT v, v_encoding, version, k FROM kv
 pub(super) enum ReadError {
   Sqlite(rusqlite::Error),
   Row(StoreError),
+  /// The read is longer than the caller's thread can spare.
+  TooLong,
+}
+
+impl ReadError {
+  /// The store's error; `explain` knows the file.
+  pub(super) fn explain(self, explain: impl FnOnce(rusqlite::Error) -> StoreError) -> StoreError {
+    match self {
+      Self::Sqlite(error) => explain(error),
+      Self::Row(error) => error,
+      // Whoever sets a budget reads again without one.
+      Self::TooLong => StoreError::Stopped,
+    }
+  }
 }
 
 impl From<rusqlite::Error> for ReadError {
@@ -28,20 +44,39 @@ impl From<rusqlite::Error> for ReadError {
   }
 }
 
+/// What a read may cost before it ends with [`ReadError::TooLong`].
+pub(super) struct Budget {
+  bytes: usize,
+  time: Option<Duration>,
+}
+
+/// Rows between two looks at the time, which cost as much as a tenth of a row.
+const ROWS_A_LOOK: usize = 16;
+
+impl Budget {
+  pub(super) const UNLIMITED: Self = Self::new(usize::MAX, None);
+
+  /// `time` is not looked at by reads of a few rows.
+  pub(super) const fn new(bytes: usize, time: Option<Duration>) -> Self {
+    Self { bytes, time }
+  }
+}
+
 /// Reads all ranges from one snapshot: what has expired at `now_ms` is not there.
 pub(super) fn snapshot_read(
   connection: &Connection,
   ranges: &[ReadRange],
   now_ms: u64,
+  budget: &Budget,
 ) -> Result<Vec<Vec<Entry>>, ReadError> {
   // A single statement is a snapshot of its own.
   if let [range] = ranges {
-    return Ok(vec![read_range(connection, range, now_ms)?]);
+    return Ok(vec![read_range(connection, range, now_ms, budget)?]);
   }
   let transaction = connection.unchecked_transaction()?;
   let entries = ranges
     .iter()
-    .map(|range| read_range(connection, range, now_ms))
+    .map(|range| read_range(connection, range, now_ms, budget))
     .collect::<Result<_, _>>()?;
   transaction.commit()?;
   Ok(entries)
@@ -51,6 +86,7 @@ fn read_range(
   connection: &Connection,
   range: &ReadRange,
   now_ms: u64,
+  budget: &Budget,
 ) -> Result<Vec<Entry>, ReadError> {
   if let Some(key) = range.as_point() {
     return connection
@@ -66,8 +102,17 @@ fn read_range(
   let limit = range.limit.get();
   let mut rows = statement.query(params![range.start, range.end, now_ms as i64, limit])?;
   let mut entries = Vec::new();
+  let mut bytes = 0;
+  let started = budget.time.map(|time| (Instant::now(), time));
   while let Some(row) = rows.next()? {
-    entries.push(entry(row, row.get(3)?)?);
+    let entry = entry(row, row.get(3)?)?;
+    bytes += entry.value.size();
+    entries.push(entry);
+    let is_late = entries.len() % ROWS_A_LOOK == 0
+      && started.is_some_and(|(started, time)| started.elapsed() > time);
+    if is_late || bytes > budget.bytes {
+      return Err(ReadError::TooLong);
+    }
   }
   Ok(entries)
 }

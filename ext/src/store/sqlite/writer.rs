@@ -1,170 +1,397 @@
+//! Who commits, and what is committed together.
+//!
+//! The write connection is one [`Committer`]. It lies in the [`Writer`] while nobody commits, and
+//! whoever takes it out is the leader: it commits everything that waits, as one transaction with
+//! one sync, and answers it all.
+//!
+//! A leader is one of those who wait, if commits are fast enough for that: it would do nothing else
+//! meanwhile, and waking a thread and being woken by it costs a third of what a fast disk's sync
+//! does. Else it is the writer thread: for groups too large for an event loop to be held up by,
+//! while syncs are slow, while another process holds the write lock, and for what arrives while
+//! another leader is at work. The thread also takes what nobody has waited for in time: a commit
+//! needs nobody's help to happen.
+
+use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
-
-use super::SqliteOptions;
-use super::commit::{WriteError, commit_group};
-use crate::store::{AtomicWrite, CommitOutcome, Durability, Reply, StoreError};
+use super::committer::{Attempt, Committer, Job};
+use super::registry::lock;
+use super::thread;
+use crate::store::{Drive, StoreError};
 
 /// A group commit takes no more writes than this …
 const GROUP_WRITES: usize = 1024;
 /// … and, once it holds so many bytes, no further one: readers of a large WAL are slow.
 const GROUP_BYTES: usize = 8 << 20;
 
-/// An atomic write, and who waits for it.
-pub(super) struct Job {
-  pub(super) write: AtomicWrite,
-  pub(super) durability: Durability,
-  pub(super) reply: Reply<CommitOutcome>,
-}
+/// The limits of a group that somebody who waits commits. Larger ones hold up an event loop for
+/// longer, and the thread gains by starting while more is on its way.
+const LED_WRITES: usize = 16;
+const LED_BYTES: usize = 128 << 10;
 
-/// The thread that writes to one file. It alone has the write connection, so no two writes of
-/// this process ever wait for each other's lock.
+/// Where commits take longer than this, nobody is held up by one: the thread makes them all.
+const LED_COMMIT_TIME: Duration = Duration::from_millis(1);
+/// One commit counts as no more, however long it took: it may have waited for another process.
+const MAX_COMMIT_TIME: Duration = Duration::from_millis(8);
+
+/// How long a write waits for somebody to lead before the thread does.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// So many times in a row the thread looks for such writes in vain before it sleeps for good. While
+/// writes come one after another it need not be woken for each.
+const IDLE_LOOKS: u32 = 50;
+
+/// The writes that wait for one file, and the connection that commits them.
 pub(super) struct Writer {
   path: PathBuf,
-  connection: Connection,
-  options: SqliteOptions,
-  /// What the connection is set to.
-  durability: Durability,
-  /// Dropped, after the connection, when the thread ends.
-  _ended: Sender<()>,
+  state: Mutex<State>,
+  /// For the thread: there is something to do for it.
+  wake: Condvar,
+  /// For who closes: the thread has ended.
+  ended: Condvar,
+}
+
+/// What the writer thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thread {
+  /// Nothing was ever written.
+  NotStarted,
+  /// It commits, or looks at short intervals what is there.
+  Awake,
+  /// It waits until it is woken.
+  Asleep,
+  /// The file is closed.
+  Ended,
+}
+
+struct State {
+  jobs: VecDeque<Job>,
+  bytes: usize,
+  /// `None` while somebody commits, and in the end.
+  committer: Option<Committer>,
+  /// The jobs are the thread's.
+  for_thread: bool,
+  thread: Thread,
+  /// How long the last commits of small groups took, on average.
+  commit_time: Duration,
+  /// No more jobs come; the thread ends when it has done those that are there.
+  closing: bool,
 }
 
 impl Writer {
-  pub(super) fn new(
-    path: PathBuf,
-    connection: Connection,
-    options: SqliteOptions,
-    ended: Sender<()>,
-  ) -> Self {
+  pub(super) fn new(path: PathBuf, committer: Committer) -> Self {
     Self {
       path,
-      connection,
-      options,
-      // As `connect::writer` has left it.
-      durability: Durability::Full,
-      _ended: ended,
+      state: Mutex::new(State {
+        jobs: VecDeque::new(),
+        bytes: 0,
+        committer: Some(committer),
+        for_thread: false,
+        thread: Thread::NotStarted,
+        commit_time: Duration::ZERO,
+        closing: false,
+      }),
+      wake: Condvar::new(),
+      ended: Condvar::new(),
     }
   }
 
-  /// Commits until all senders are gone and everything they sent is answered.
-  pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-    while let Ok(job) = jobs.recv() {
-      let mut bytes = job.write.size();
-      let mut group = vec![job];
-      while group.len() < GROUP_WRITES
-        && bytes < GROUP_BYTES
-        && let Ok(job) = jobs.try_recv()
+  /// Hands a write over. It will be committed.
+  ///
+  /// # Errors
+  /// The thread can't be started. Then nothing of the write is kept.
+  pub(super) fn submit(self: &Arc<Self>, job: Job) -> Result<(), StoreError> {
+    let mut state = lock(&self.state);
+    // Nobody may come to lead; then the thread has to be awake.
+    match state.thread {
+      Thread::NotStarted => {
+        let shared = self.clone();
+        thread::spawn(&self.path, "kv-writer", move || shared.run())?;
+        state.thread = Thread::Awake;
+      }
+      Thread::Asleep => self.wake_thread(&mut state),
+      Thread::Awake | Thread::Ended => {}
+    }
+    state.bytes += job.bytes;
+    state.jobs.push_back(job);
+    if !state.for_thread && !state.can_be_led() {
+      self.give_to_thread(&mut state);
+    }
+    Ok(())
+  }
+
+  fn wake_thread(&self, state: &mut State) {
+    state.thread = Thread::Awake;
+    self.wake.notify_one();
+  }
+
+  fn give_to_thread(&self, state: &mut State) {
+    state.for_thread = true;
+    self.wake_thread(state);
+  }
+
+  /// Closes the connection, once everything that was handed over is committed. Waits for that, but
+  /// no longer than `timeout`: where another process keeps the file locked, the thread goes on alone.
+  pub(super) fn close(&self, timeout: Duration) {
+    let mut state = lock(&self.state);
+    state.closing = true;
+    if state.thread == Thread::NotStarted {
+      let committer = state.committer.take();
+      drop(state);
+      drop(committer);
+      return;
+    }
+    self.give_to_thread(&mut state);
+    let (state, _timed_out) = self
+      .ended
+      .wait_timeout_while(state, timeout, |state| state.thread != Thread::Ended)
+      .unwrap_or_else(PoisonError::into_inner);
+    drop(state);
+  }
+
+  /// What the thread does, until the writer is closed.
+  fn run(&self) {
+    let mut state = lock(&self.state);
+    loop {
+      state = self.wait_for_work(state);
+      let group = state.take_group(GROUP_WRITES, GROUP_BYTES);
+      let Some(mut committer) = state.committer.take() else {
+        // `wait_for_work` returns when it is there.
+        return;
+      };
+      if group.is_empty() {
+        drop(state);
+        // Closes the connection. The last one to a file moves the log into it, and removes the log.
+        drop(committer);
+        lock(&self.state).thread = Thread::Ended;
+        self.ended.notify_all();
+        return;
+      }
+      drop(state);
+      let (writes, started) = (group.len(), Instant::now());
+      committer.commit(group);
+      state = lock(&self.state);
+      state.put_back(committer, writes, started.elapsed());
+    }
+  }
+
+  /// Waits until there is a committer, and jobs for the thread or the end.
+  fn wait_for_work<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    let mut idle_looks = 0;
+    loop {
+      let overdue = state
+        .jobs
+        .front()
+        .is_some_and(|job| job.submitted.elapsed() >= PATIENCE);
+      if state.committer.is_some()
+        && (state.closing || !state.jobs.is_empty() && (state.for_thread || overdue))
       {
-        bytes += job.write.size();
-        group.push(job);
+        return state;
       }
-      self.commit(group);
-    }
-  }
-
-  fn commit(&mut self, group: Vec<Job>) {
-    let now_ms = self.options.clock.now_ms();
-    // One sync serves the whole group: the most that anybody in it asks for.
-    let durability = group.iter().map(|job| job.durability).max();
-    let writes = group.iter().map(|job| &job.write);
-    let outcomes = set_durability(
-      &self.connection,
-      &mut self.durability,
-      durability.unwrap_or_default(),
-    )
-    .and_then(|()| commit_group(&mut self.connection, writes, now_ms));
-    let results: Vec<_> = match outcomes {
-      Ok(outcomes) => outcomes
-        .into_iter()
-        .map(|outcome| outcome.map_err(|error| self.explain(error)))
-        .collect(),
-      Err(error) => {
-        let error = self.explain(WriteError::Sqlite(error));
-        group.iter().map(|_| Err(error.clone())).collect()
+      if state.jobs.is_empty() {
+        idle_looks += 1;
+      } else {
+        idle_looks = 0;
       }
-    };
-    for (job, result) in group.into_iter().zip(results) {
-      // Nobody waits any more: the runtime that wrote is gone. The write stands.
-      let _ = job.reply.send(result);
-    }
-  }
-
-  fn explain(&self, error: WriteError) -> StoreError {
-    match error {
-      WriteError::Refused(error) => error,
-      WriteError::Sqlite(error) => {
-        let waited_ms = self.options.busy_timeout.as_millis() as u64;
-        StoreError::from_sqlite(&self.path, waited_ms, error)
+      // A leader that is done wakes the thread if there is something for it.
+      if idle_looks > IDLE_LOOKS {
+        state.thread = Thread::Asleep;
+        state = self
+          .wake
+          .wait(state)
+          .unwrap_or_else(PoisonError::into_inner);
+        idle_looks = 0;
+      } else {
+        state = self
+          .wake
+          .wait_timeout(state, PATIENCE)
+          .unwrap_or_else(PoisonError::into_inner)
+          .0;
       }
     }
   }
 }
 
-/// Sets what a commit on the connection waits for, where it is set to something else.
-fn set_durability(
-  connection: &Connection,
-  current: &mut Durability,
-  wanted: Durability,
-) -> rusqlite::Result<()> {
-  if *current != wanted {
-    let synchronous = match wanted {
-      Durability::Full => "full",
-      // In WAL mode: no sync but at checkpoints, where the order of what reaches the disk counts.
-      Durability::Relaxed => "normal",
+impl Drive for Writer {
+  /// Commits what waits, if nobody does and it is small.
+  fn drive(&self) {
+    let mut state = lock(&self.state);
+    if state.for_thread || state.jobs.is_empty() {
+      return;
+    }
+    if !state.can_be_led() {
+      return self.give_to_thread(&mut state);
+    }
+    let Some(mut committer) = state.committer.take() else {
+      return;
     };
-    connection.pragma_update(None, "synchronous", synchronous)?;
-    *current = wanted;
+    let group = state.take_group(LED_WRITES, LED_BYTES);
+    drop(state);
+    let (writes, started) = (group.len(), Instant::now());
+    let attempt = committer.try_commit(group);
+    let mut state = lock(&self.state);
+    match attempt {
+      Attempt::Answered => state.put_back(committer, writes, started.elapsed()),
+      Attempt::Locked(group) => {
+        state.committer = Some(committer);
+        state.return_group(group);
+        self.give_to_thread(&mut state);
+      }
+    }
+    // What came meanwhile, or was too much. Those who wait for it have found the place taken.
+    if !state.jobs.is_empty() || state.closing {
+      self.give_to_thread(&mut state);
+    }
   }
-  Ok(())
+}
+
+impl State {
+  /// Whether one who waits may commit what is there.
+  fn can_be_led(&self) -> bool {
+    self.jobs.len() <= LED_WRITES
+      && self.bytes <= LED_BYTES
+      && self.commit_time <= LED_COMMIT_TIME
+      && !self.committer.as_ref().is_some_and(Committer::wants_pause)
+  }
+
+  /// The first jobs, at least one if there is one.
+  fn take_group(&mut self, max_writes: usize, max_bytes: usize) -> Vec<Job> {
+    let mut group = Vec::with_capacity(self.jobs.len().min(max_writes));
+    let mut bytes = 0;
+    while group.len() < max_writes
+      && bytes < max_bytes
+      && let Some(job) = self.jobs.pop_front()
+    {
+      bytes += job.bytes;
+      group.push(job);
+    }
+    self.bytes -= bytes;
+    group
+  }
+
+  fn return_group(&mut self, group: Vec<Job>) {
+    for job in group.into_iter().rev() {
+      self.bytes += job.bytes;
+      self.jobs.push_front(job);
+    }
+  }
+
+  fn put_back(&mut self, committer: Committer, writes: usize, took: Duration) {
+    self.committer = Some(committer);
+    if writes <= LED_WRITES {
+      self.commit_time = (self.commit_time * 7 + took.min(MAX_COMMIT_TIME)) / 8;
+    }
+    if self.jobs.is_empty() {
+      self.for_thread = false;
+    }
+  }
 }
 
 #[cfg(test)]
 mod tests {
-  use std::sync::mpsc;
-  use std::time::Duration;
-
   use super::*;
-  use crate::store::answer_channel;
-  use crate::store::sqlite::connect;
+  use crate::store::sqlite::{SqliteOptions, connect};
+  use crate::store::{
+    Answer, AtomicWrite, CommitOutcome, Durability, Mutation, MutationKind, answer_channel,
+  };
+  use crate::value::Value;
+  use crate::versionstamp::Versionstamp;
 
-  #[test]
-  fn a_group_is_as_durable_as_its_most_careful_write() {
+  /// A writer whose thread does not run, and its folder.
+  fn without_thread() -> (Arc<Writer>, tempfile::TempDir) {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("kv");
     let opened = connect::writer(&path, Duration::ZERO).unwrap();
-    let (ended, _writer_ended) = mpsc::channel();
-    let mut writer = Writer::new(path, opened.connection, SqliteOptions::default(), ended);
-    let mut synchronous_after = |group: &[Durability]| -> i64 {
-      let (jobs, answers): (Vec<_>, Vec<_>) = group
-        .iter()
-        .map(|&durability| {
-          let (reply, answer) = answer_channel();
-          let write = AtomicWrite::default();
-          let job = Job {
-            write,
-            durability,
-            reply,
-          };
-          (job, answer)
-        })
-        .unzip();
-      writer.commit(jobs);
-      for answer in answers {
-        answer.wait_blocking().unwrap();
-      }
-      let connection = &writer.connection;
-      connection
-        .pragma_query_value(None, "synchronous", |row| row.get(0))
-        .unwrap()
+    let options = SqliteOptions::default();
+    let committer = Committer::new(path.clone(), opened.connection, options);
+    let writer = Writer::new(path, committer);
+    lock(&writer.state).thread = Thread::Awake;
+    (Arc::new(writer), folder)
+  }
+
+  fn submit(writer: &Arc<Writer>, value_bytes: usize) -> Answer<CommitOutcome> {
+    let (reply, answer) = answer_channel(None);
+    let mutation = Mutation {
+      key: b"key".to_vec(),
+      kind: MutationKind::Set(Value::Bytes(vec![0; value_bytes])),
+      expire_at: None,
     };
-    // SQLite's numbers: 1 is NORMAL, 2 is FULL.
-    use Durability::{Full, Relaxed};
-    assert_eq!(synchronous_after(&[Full]), 2);
-    assert_eq!(synchronous_after(&[Relaxed, Relaxed]), 1);
-    assert_eq!(synchronous_after(&[Relaxed, Full, Relaxed]), 2);
-    assert_eq!(synchronous_after(&[Relaxed]), 1);
-    assert_eq!(synchronous_after(&[Full]), 2);
+    let write = AtomicWrite {
+      checks: Vec::new(),
+      mutations: vec![mutation],
+    };
+    writer
+      .submit(Job::new(write, Durability::Relaxed, reply))
+      .unwrap();
+    answer
+  }
+
+  fn waits(writer: &Writer) -> usize {
+    lock(&writer.state).jobs.len()
+  }
+
+  #[test]
+  fn who_waits_commits_all_that_waits() {
+    let (writer, _folder) = without_thread();
+    let answers: Vec<_> = (0..LED_WRITES).map(|_| submit(&writer, 10)).collect();
+    writer.drive();
+    assert_eq!(waits(&writer), 0);
+    for (answer, version) in answers.into_iter().zip(1..) {
+      let expected = CommitOutcome::Committed(Versionstamp::from_version(version));
+      assert_eq!(answer.wait_blocking().unwrap(), expected);
+    }
+  }
+
+  #[test]
+  fn what_takes_long_is_left_to_the_thread() {
+    let (writer, _folder) = without_thread();
+    let many: Vec<_> = (0..LED_WRITES + 1).map(|_| submit(&writer, 10)).collect();
+    writer.drive();
+    assert_eq!(waits(&writer), many.len());
+    assert!(lock(&writer.state).for_thread);
+
+    let (writer, _folder) = without_thread();
+    let _large = submit(&writer, LED_BYTES + 1);
+    writer.drive();
+    assert_eq!(waits(&writer), 1);
+    assert!(lock(&writer.state).for_thread);
+
+    let (writer, _folder) = without_thread();
+    lock(&writer.state).commit_time = LED_COMMIT_TIME * 2;
+    let _slow = submit(&writer, 10);
+    writer.drive();
+    assert_eq!(waits(&writer), 1);
+    assert!(lock(&writer.state).for_thread);
+  }
+
+  #[test]
+  fn what_comes_while_another_commits_is_for_the_thread() {
+    let (writer, _folder) = without_thread();
+    let committer = lock(&writer.state).committer.take().unwrap();
+    let _answer = submit(&writer, 10);
+    writer.drive();
+    assert_eq!(waits(&writer), 1);
+    // What the leader does when it is done; the one who waited will not come again.
+    let mut state = lock(&writer.state);
+    state.put_back(committer, 1, Duration::ZERO);
+    assert!(!state.jobs.is_empty());
+  }
+
+  #[test]
+  fn one_slow_commit_does_not_count_for_ever() {
+    let (writer, _folder) = without_thread();
+    let mut state = lock(&writer.state);
+    for (took, commits) in [
+      (Duration::from_secs(10), 1),
+      (Duration::from_micros(100), 40),
+    ] {
+      for _ in 0..commits {
+        let committer = state.committer.take().unwrap();
+        state.put_back(committer, 1, took);
+      }
+    }
+    assert!(state.can_be_led());
   }
 }

@@ -1,5 +1,7 @@
 //! The promises of the SQLite store, each held by a test.
 
+mod commits;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,0 +1,222 @@
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::SqliteOptions;
+use super::checkpoint::{self, Checkpointer};
+use super::commit::{WriteError, commit_group, commit_one};
+use crate::store::{AtomicWrite, CommitOutcome, Durability, Reply, StoreError};
+
+/// An atomic write, and who waits for it.
+pub(super) struct Job {
+  pub(super) write: AtomicWrite,
+  pub(super) durability: Durability,
+  pub(super) reply: Reply<CommitOutcome>,
+  pub(super) submitted: Instant,
+  /// Of its keys and values.
+  pub(super) bytes: usize,
+}
+
+impl Job {
+  pub(super) fn new(
+    write: AtomicWrite,
+    durability: Durability,
+    reply: Reply<CommitOutcome>,
+  ) -> Self {
+    Self {
+      bytes: write.size(),
+      write,
+      durability,
+      reply,
+      submitted: Instant::now(),
+    }
+  }
+}
+
+/// The write connection of a file, with what belongs to it. There is one, and whoever holds it
+/// commits: so no two writes of this process ever wait for each other's lock.
+pub(super) struct Committer {
+  /// Before the connection, so that it is dropped first: the last connection to a file that is
+  /// closed tidies up, and must be the one that writes.
+  checkpointer: Checkpointer,
+  connection: Connection,
+  path: PathBuf,
+  options: SqliteOptions,
+  /// What the connection is set to.
+  durability: Durability,
+  busy_timeout: Duration,
+  /// What the last commit has reported of the log, until the checkpointer is told.
+  log_pages: Option<u32>,
+}
+
+/// Whether a group's writes have been answered.
+#[must_use]
+pub(super) enum Attempt {
+  /// All of them.
+  Answered,
+  /// None: another process holds the write lock. Nothing was done.
+  Locked(Vec<Job>),
+}
+
+impl Committer {
+  /// `connection` is as `connect::writer` makes it.
+  pub(super) fn new(path: PathBuf, connection: Connection, options: SqliteOptions) -> Self {
+    checkpoint::report_log_pages(&connection);
+    Self {
+      checkpointer: Checkpointer::new(path.clone()),
+      connection,
+      path,
+      durability: Durability::Full,
+      busy_timeout: options.busy_timeout,
+      log_pages: None,
+      options,
+    }
+  }
+
+  /// Commits the writes of a group as one transaction with one sync, and answers all of them. While
+  /// another process holds the write lock, it waits as long as the options say.
+  pub(super) fn commit(&mut self, group: Vec<Job>) {
+    if self.wants_pause() {
+      self.checkpointer.pause(&self.connection);
+    }
+    let timeout = self.options.busy_timeout;
+    let result = self.execute(&group, timeout);
+    self.answer(group, result);
+  }
+
+  /// Whether the next commit makes a pause first, for a checkpoint.
+  pub(super) fn wants_pause(&self) -> bool {
+    self.checkpointer.wants_pause()
+  }
+
+  /// The same as `commit`, for a caller that can't wait: not for another process, and not for a
+  /// pause.
+  pub(super) fn try_commit(&mut self, group: Vec<Job>) -> Attempt {
+    match self.execute(&group, Duration::ZERO) {
+      Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+        Attempt::Locked(group)
+      }
+      result => {
+        self.answer(group, result);
+        Attempt::Answered
+      }
+    }
+  }
+
+  fn execute(
+    &mut self,
+    group: &[Job],
+    busy_timeout: Duration,
+  ) -> rusqlite::Result<Vec<Result<CommitOutcome, WriteError>>> {
+    if self.busy_timeout != busy_timeout {
+      self.connection.busy_timeout(busy_timeout)?;
+      self.busy_timeout = busy_timeout;
+    }
+    // One sync serves the whole group: the most that anybody in it asks for.
+    let durability = group.iter().map(|job| job.durability).max();
+    self.set_durability(durability.unwrap_or_default())?;
+    let now_ms = self.options.clock.now_ms();
+    let outcomes = match group {
+      [job] => match commit_one(&mut self.connection, &job.write, now_ms) {
+        Err(WriteError::Sqlite(error)) => Err(error),
+        outcome => Ok(vec![outcome]),
+      },
+      group => {
+        let writes = group.iter().map(|job| &job.write);
+        commit_group(&mut self.connection, writes, now_ms)
+      }
+    };
+    self.log_pages = checkpoint::take_log_pages();
+    outcomes
+  }
+
+  fn answer(
+    &mut self,
+    group: Vec<Job>,
+    result: rusqlite::Result<Vec<Result<CommitOutcome, WriteError>>>,
+  ) {
+    // Nobody waits any more where sending fails: the runtime that wrote is gone. The write stands.
+    match result {
+      Ok(outcomes) => {
+        for (job, outcome) in group.into_iter().zip(outcomes) {
+          let _ = job.reply.send(outcome.map_err(|error| self.explain(error)));
+        }
+      }
+      Err(error) => {
+        let error = self.explain(WriteError::Sqlite(error));
+        for job in group {
+          let _ = job.reply.send(Err(error.clone()));
+        }
+      }
+    }
+    if let Some(pages) = self.log_pages.take() {
+      self.checkpointer.after_commit(pages);
+    }
+  }
+
+  fn explain(&self, error: WriteError) -> StoreError {
+    match error {
+      WriteError::Refused(error) => error,
+      WriteError::Sqlite(error) => {
+        let waited_ms = self.options.busy_timeout.as_millis() as u64;
+        StoreError::from_sqlite(&self.path, waited_ms, error)
+      }
+    }
+  }
+
+  /// Sets what a commit waits for, where it is set to something else.
+  fn set_durability(&mut self, wanted: Durability) -> rusqlite::Result<()> {
+    if self.durability != wanted {
+      let synchronous = match wanted {
+        Durability::Full => "full",
+        // In WAL mode: no sync but at checkpoints, where the order of what reaches the disk counts.
+        Durability::Relaxed => "normal",
+      };
+      self
+        .connection
+        .pragma_update(None, "synchronous", synchronous)?;
+      self.durability = wanted;
+    }
+    Ok(())
+  }
+}
+
+#[cfg(test)]
+mod tests {
+  use super::*;
+  use crate::store::answer_channel;
+  use crate::store::sqlite::connect;
+
+  #[test]
+  fn a_group_is_as_durable_as_its_most_careful_write() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("kv");
+    let opened = connect::writer(&path, Duration::ZERO).unwrap();
+    let mut committer = Committer::new(path, opened.connection, SqliteOptions::default());
+    let mut synchronous_after = |group: &[Durability]| -> i64 {
+      let (jobs, answers): (Vec<_>, Vec<_>) = group
+        .iter()
+        .map(|&durability| {
+          let (reply, answer) = answer_channel(None);
+          (Job::new(AtomicWrite::default(), durability, reply), answer)
+        })
+        .unzip();
+      committer.commit(jobs);
+      for answer in answers {
+        answer.wait_blocking().unwrap();
+      }
+      let connection = &committer.connection;
+      connection
+        .pragma_query_value(None, "synchronous", |row| row.get(0))
+        .unwrap()
+    };
+    // SQLite's numbers: 1 is NORMAL, 2 is FULL.
+    use Durability::{Full, Relaxed};
+    assert_eq!(synchronous_after(&[Full]), 2);
+    assert_eq!(synchronous_after(&[Relaxed, Relaxed]), 1);
+    assert_eq!(synchronous_after(&[Relaxed, Full, Relaxed]), 2);
+    assert_eq!(synchronous_after(&[Relaxed]), 1);
+    assert_eq!(synchronous_after(&[Full]), 2);
+  }
+}
