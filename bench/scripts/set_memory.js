@@ -1,7 +1,9 @@
+import { microseconds, value } from "./fill.js";
+
 const kv = await Deno.openKv(":memory:");
-const count = 5000;
-for (let i = 0; i < 500; i++) await kv.set(["warm", i], i);
-const started = performance.now();
-for (let i = 0; i < count; i++) await kv.set(["users", i], { id: i, name: `user ${i}` });
-console.log((performance.now() - started) / count * 1000);
+const set = async (from, to) => {
+  for (let i = from; i < to; i++) await kv.set(["users", i], value(i));
+};
+await set(0, 1_000);
+console.log(await microseconds(10_000, () => set(1_000, 11_000)));
 kv.close();
