@@ -11,7 +11,10 @@ use crate::table::{Cell, Row, Table, median};
 const SCRIPTS: [(&str, &str); 5] = [
   ("memory.js", "memory with a database open, MB"),
   ("get.js", "`get` of a small object, one after another, µs"),
-  ("set_memory.js", "`set` in `:memory:`, one after another, µs"),
+  (
+    "set_memory.js",
+    "`set` in `:memory:`, one after another, µs",
+  ),
   ("list.js", "`list`, default batches, µs an entry"),
   ("compute.js", "a loop of integers, ns a turn"),
 ];
@@ -21,10 +24,14 @@ pub fn measure(programs: &[&Program], rounds: usize) -> Result<Table> {
   let mut rows = Vec::new();
   let mut add = |what: &str, values: &[f64]| {
     let last = values.last().copied().unwrap_or(f64::NAN);
-    let cells = values
-      .iter()
-      .flat_map(|value| [Cell::Value(*value), Cell::Ratio(value / last)]);
-    rows.push(Row { what: what.into(), cells: cells.collect() });
+    let cells = values.iter().map(|value| Cell::Relative {
+      value: *value,
+      ratio: value / last,
+    });
+    rows.push(Row {
+      what: what.into(),
+      cells: cells.collect(),
+    });
   };
 
   let sizes = programs
@@ -60,7 +67,7 @@ pub fn measure(programs: &[&Program], rounds: usize) -> Result<Table> {
     title: "Engines",
     columns: programs
       .iter()
-      .flat_map(|program| [program.name.to_owned(), "relative".to_owned()])
+      .map(|program| program.name.to_owned())
       .collect(),
     rows,
   })

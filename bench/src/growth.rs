@@ -73,7 +73,9 @@ pub fn measure(kv: &Program, rounds: usize) -> Result<Table> {
   );
   Ok(Table {
     title: "How cost grows",
-    columns: ["before", "after", "ratio (at most)"].map(String::from).to_vec(),
+    columns: ["before", "after", "ratio (at most)"]
+      .map(String::from)
+      .to_vec(),
     rows,
   })
 }

@@ -23,11 +23,7 @@ impl Program {
     Self::new(name, binary, arguments)
   }
 
-  fn new(
-    name: &'static str,
-    binary: &Path,
-    arguments: &'static [&'static str],
-  ) -> Result<Self> {
+  fn new(name: &'static str, binary: &Path, arguments: &'static [&'static str]) -> Result<Self> {
     Ok(Self {
       name,
       binary: binary
@@ -41,7 +37,11 @@ impl Program {
   pub fn run(&self, script: &str, folder: &Path, arguments: &[String]) -> Result<String> {
     let output = Command::new(&self.binary)
       .args(self.arguments)
-      .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(script))
+      .arg(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+          .join("scripts")
+          .join(script),
+      )
       .args(arguments)
       .current_dir(folder)
       .env("KV_DATA_DIR", folder)

@@ -24,7 +24,13 @@ struct Measured {
 }
 
 const fn measured(what: &'static str, script: &'static str, over_deno: f64) -> Measured {
-  Measured { what, script, prepare: None, over_deno, sqlite: None }
+  Measured {
+    what,
+    script,
+    prepare: None,
+    over_deno,
+    sqlite: None,
+  }
 }
 
 const MEASURED: [Measured; 10] = [
@@ -39,14 +45,22 @@ const MEASURED: [Measured; 10] = [
   },
   Measured {
     sqlite: Some(("sqlite_list.js", 1.5)),
-    ..measured("`list` with `batchSize: 1000`, an entry", "list_1000.js", 2.0)
+    ..measured(
+      "`list` with `batchSize: 1000`, an entry",
+      "list_1000.js",
+      2.0,
+    )
   },
   Measured {
     sqlite: Some(("sqlite_set.js", 1.0)),
     ..measured("`set`, one after another", "set.js", 1.2)
   },
   measured("1,000 `set` at once, each", "set_at_once.js", 20.0),
-  measured("100 `atomic` of 10 `set` and a check at once, each", "atomic_at_once.js", 5.0),
+  measured(
+    "100 `atomic` of 10 `set` and a check at once, each",
+    "atomic_at_once.js",
+    5.0,
+  ),
   measured("`:memory:` `get`, one after another", "get_memory.js", 12.0),
   measured("`:memory:` `set`, one after another", "set_memory.js", 6.0),
   Measured {
@@ -77,12 +91,21 @@ pub fn measure(kv: &Program, deno: &Program, rounds: usize) -> Result<Table> {
       Cell::at_least(theirs / ours, measured.over_deno),
     ];
     cells.extend(beside_sqlite);
-    rows.push(Row { what: measured.what.into(), cells });
+    rows.push(Row {
+      what: measured.what.into(),
+      cells,
+    });
   }
   let fsync = raw_fsync(Path::new("."))?;
   rows.push(Row {
     what: "one raw `fsync` of 4 KB".into(),
-    cells: vec![Cell::Value(fsync), Cell::None, Cell::None, Cell::None, Cell::None],
+    cells: vec![
+      Cell::Value(fsync),
+      Cell::None,
+      Cell::None,
+      Cell::None,
+      Cell::None,
+    ],
   });
   Ok(Table {
     title: "Scripts: microseconds",

@@ -28,8 +28,14 @@ pub enum Cell {
   Value(f64),
   /// Something measured, relative to something else.
   Ratio(f64),
+  /// Something measured, and the same relative to another column.
+  Relative { value: f64, ratio: f64 },
   /// A ratio, the bound it must keep, and whether it does.
-  Bound { ratio: f64, bound: f64, is_kept: bool },
+  Bound {
+    ratio: f64,
+    bound: f64,
+    is_kept: bool,
+  },
   /// Nothing to measure here.
   None,
 }
@@ -37,25 +43,45 @@ pub enum Cell {
 impl Cell {
   pub fn at_least(ratio: f64, bound: f64) -> Self {
     let is_kept = ratio >= bound;
-    Self::Bound { ratio, bound, is_kept }
+    Self::Bound {
+      ratio,
+      bound,
+      is_kept,
+    }
   }
 
   pub fn at_most(ratio: f64, bound: f64) -> Self {
     let is_kept = ratio <= bound;
-    Self::Bound { ratio, bound, is_kept }
+    Self::Bound {
+      ratio,
+      bound,
+      is_kept,
+    }
   }
 
   fn show(&self) -> String {
     match self {
-      Self::Value(value) if *value < 10.0 => format!("{value:.2}"),
-      Self::Value(value) => format!("{value:.1}"),
+      Self::Value(value) => number(*value),
+      Self::Relative { value, ratio } => format!("{} ({ratio:.2}×)", number(*value)),
       Self::Ratio(ratio) => format!("{ratio:.2}×"),
-      Self::Bound { ratio, bound, is_kept } => {
+      Self::Bound {
+        ratio,
+        bound,
+        is_kept,
+      } => {
         let missed = if *is_kept { "" } else { " missed" };
         format!("{ratio:.2}× ({bound}×{missed})")
       }
       Self::None => String::new(),
     }
+  }
+}
+
+fn number(value: f64) -> String {
+  if value < 10.0 {
+    format!("{value:.2}")
+  } else {
+    format!("{value:.1}")
   }
 }
 
