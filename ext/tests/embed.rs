@@ -177,3 +177,34 @@ fn a_value_that_is_garbage_spoils_its_own_key_only() {
     );
   }
 }
+
+#[test]
+fn runtimes_on_two_threads_share_a_file_and_lose_no_update() {
+  let folder = tempfile::TempDir::new().unwrap();
+  let path = folder.path().join("kv.sqlite3");
+  let script = "
+    const kv = await Deno.openKv();
+    for (let i = 0; i < 100; i++) {
+      // Compare and set, until nobody has come between.
+      for (;;) {
+        const entry = await kv.get(['n']);
+        const result = await kv.atomic().check(entry).set(['n'], (entry.value ?? 0) + 1).commit();
+        if (result.ok) break;
+      }
+    }
+  ";
+  let runtimes: Vec<_> = (0..2)
+    .map(|_| {
+      let options = KvOptions::default().default_path(&path);
+      std::thread::spawn(move || with_kv(options).run(script))
+    })
+    .collect();
+  for runtime in runtimes {
+    runtime.join().unwrap();
+  }
+  with_kv(KvOptions::default().default_path(&path)).run(
+    "const kv = await Deno.openKv();
+     const { value } = await kv.get(['n']);
+     assert(value === 200, String(value));",
+  );
+}

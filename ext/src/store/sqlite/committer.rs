@@ -219,4 +219,38 @@ mod tests {
     assert_eq!(synchronous_after(&[Relaxed]), 1);
     assert_eq!(synchronous_after(&[Full]), 2);
   }
+
+  /// Hundredths of a second that this thread has computed.
+  #[cfg(target_os = "linux")]
+  fn thread_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split(' ').collect();
+    fields[12].parse::<u64>().unwrap() + fields[13].parse::<u64>().unwrap()
+  }
+
+  #[cfg(target_os = "linux")]
+  #[test]
+  fn waiting_for_another_process_takes_no_computing() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("kv");
+    let options = SqliteOptions {
+      busy_timeout: Duration::from_millis(500),
+      ..SqliteOptions::default()
+    };
+    let opened = connect::writer(&path, Duration::ZERO).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut committer = Committer::new(path.clone(), opened.connection, options);
+    let (reply, answer) = answer_channel(None);
+    let (before, started) = (thread_ticks(), Instant::now());
+    committer.commit(vec![Job::new(
+      AtomicWrite::default(),
+      Durability::Full,
+      reply,
+    )]);
+    assert!(started.elapsed() >= Duration::from_millis(450));
+    assert!(thread_ticks() - before <= 5, "{}", thread_ticks() - before);
+    let message = answer.wait_blocking().unwrap_err().to_string();
+    assert!(message.contains(path.to_str().unwrap()), "{message}");
+  }
 }
