@@ -237,7 +237,7 @@ mod tests {
       busy_timeout: Duration::from_millis(500),
       ..SqliteOptions::default()
     };
-    let opened = connect::writer(&path, Duration::ZERO).unwrap();
+    let opened = connect::writer(&path, options.busy_timeout).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut committer = Committer::new(path.clone(), opened.connection, options);
