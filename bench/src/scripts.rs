@@ -33,7 +33,7 @@ const fn measured(what: &'static str, script: &'static str, over_deno: f64) -> M
   }
 }
 
-const MEASURED: [Measured; 10] = [
+const MEASURED: [Measured; 11] = [
   Measured {
     sqlite: Some(("sqlite_get.js", 1.0)),
     ..measured("`get`, one after another, 20k keys", "get.js", 12.0)
@@ -54,6 +54,14 @@ const MEASURED: [Measured; 10] = [
   Measured {
     sqlite: Some(("sqlite_set.js", 1.0)),
     ..measured("`set`, one after another", "set.js", 1.2)
+  },
+  Measured {
+    sqlite: Some(("sqlite_set_counter.js", 1.0)),
+    ..measured(
+      "the same, beside `node:sqlite` with a commit counter",
+      "set.js",
+      1.2,
+    )
   },
   measured("1,000 `set` at once, each", "set_at_once.js", 20.0),
   measured(

@@ -73,6 +73,10 @@ pub(super) fn checkpointer(path: &Path) -> rusqlite::Result<Connection> {
   Ok(connection)
 }
 
+/// In KiB: enough for the inner pages of a file of some ten million keys. It is taken as pages are
+/// read, so that a small database takes little.
+const PAGE_CACHE_KIB: i64 = 16 << 10;
+
 /// More than there are different statements in this module.
 const STATEMENTS: usize = 32;
 
@@ -81,6 +85,8 @@ fn open(path: &Path, access: OpenFlags, busy_timeout: Duration) -> rusqlite::Res
   let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
   let connection = Connection::open_with_flags(path, flags)?;
   connection.busy_timeout(busy_timeout)?;
+  // Negative: not a number of pages.
+  connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
   Ok(connection)
 }
 

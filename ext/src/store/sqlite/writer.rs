@@ -27,9 +27,15 @@ const GROUP_WRITES: usize = 1024;
 const GROUP_BYTES: usize = 8 << 20;
 
 /// The limits of a group that somebody who waits commits. Larger ones hold up an event loop for
-/// longer, and the thread gains by starting while more is on its way.
+/// longer.
 const LED_WRITES: usize = 16;
 const LED_BYTES: usize = 128 << 10;
+
+/// The thread begins with so much before anybody waits: it gains more by working beside whoever
+/// writes than by one sync for all. With less it would begin with the first of some writes that come at
+/// once, and need a second sync for the others.
+const EARLY_WRITES: usize = 128;
+const EARLY_BYTES: usize = 1 << 20;
 
 /// Where commits take longer than this, nobody is held up by one: the thread makes them all.
 const LED_COMMIT_TIME: Duration = Duration::from_millis(1);
@@ -116,7 +122,8 @@ impl Writer {
     }
     state.bytes += job.bytes;
     state.jobs.push_back(job);
-    if !state.for_thread && !state.can_be_led() {
+    let is_much = state.jobs.len() >= EARLY_WRITES || state.bytes >= EARLY_BYTES;
+    if is_much && !state.for_thread {
       self.give_to_thread(&mut state);
     }
     Ok(())
