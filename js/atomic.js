@@ -1,14 +1,15 @@
 // Deno.AtomicOperation: collects checks and mutations, and commits them together.
 
 import { primordials } from "ext:core/mod.js";
-import { op_kv_commit } from "ext:core/ops";
+import { op_kv_check_enqueue, op_kv_commit } from "ext:core/ops";
 import {
   checkHandle,
   commitVersionstampSymbol,
   committed,
 } from "ext:kv_ext/handle.js";
 import { KvU64 } from "ext:kv_ext/u64.js";
-import { freezeValue, kindOf, thawValue } from "ext:kv_ext/value.js";
+import { ENQUEUE_FIELDS } from "ext:kv_ext/queue.js";
+import { freezeValue, KIND_V8, kindOf, thawValue } from "ext:kv_ext/value.js";
 
 const {
   ArrayPrototypeJoin,
@@ -25,6 +26,8 @@ const TYPES = { __proto__: null, set: SET, delete: DELETE, sum: 2, min: 3, max: 
 const TYPE_NAMES = ["set", "delete", "sum", "min", "max"];
 /** Mutations are kept flat: key, type, kind of the value, value, expireIn. */
 const MUTATION_FIELDS = 5;
+/** The fields of a message after its payload. */
+const ENQUEUE_OPTIONS = ["delay", "keysIfUndelivered", "backoffSchedule"];
 /** Checks likewise: key, versionstamp. */
 const CHECK_FIELDS = 2;
 
@@ -45,6 +48,7 @@ class AtomicOperation {
   #handle;
   #checks = [];
   #mutations = [];
+  #enqueues = [];
 
   static {
     atomicOperation = (handle) => {
@@ -121,6 +125,20 @@ class AtomicOperation {
     return this;
   }
 
+  enqueue(message, options) {
+    const delay = options?.delay;
+    const backoffSchedule = options?.backoffSchedule;
+    op_kv_check_enqueue(this.#handle, delay, backoffSchedule);
+    ArrayPrototypePush(
+      this.#enqueues,
+      freezeValue(KIND_V8, message),
+      delay,
+      options?.keysIfUndelivered,
+      backoffSchedule,
+    );
+    return this;
+  }
+
   #push(key, type, value, expireIn = undefined) {
     const kind = kindOf(value);
     const frozen = freezeValue(kind, value);
@@ -134,6 +152,7 @@ class AtomicOperation {
       handle,
       this.#checks,
       this.#mutations,
+      this.#enqueues,
       commitVersionstampSymbol,
     );
     const versionstamp = await committed(handle, result);
@@ -168,6 +187,18 @@ class AtomicOperation {
         if (expireIn !== undefined) args += `, { expireIn: ${expireIn} }`;
       }
       ArrayPrototypePush(lines, `  ${TYPE_NAMES[type]}(${args})`);
+    }
+    const enqueues = this.#enqueues;
+    for (let i = 0; i < enqueues.length; i += ENQUEUE_FIELDS) {
+      let args = inspect(thawValue(KIND_V8, enqueues[i]), inspectOptions);
+      const options = [];
+      for (let j = 0; j < ENQUEUE_OPTIONS.length; j++) {
+        const option = enqueues[i + 1 + j];
+        if (option === undefined) continue;
+        ArrayPrototypePush(options, `${ENQUEUE_OPTIONS[j]}: ${inspect(option, inspectOptions)}`);
+      }
+      if (options.length > 0) args += `, { ${ArrayPrototypeJoin(options, ", ")} }`;
+      ArrayPrototypePush(lines, `  enqueue(${args})`);
     }
     return lines.length === 1
       ? "AtomicOperation (empty)"

@@ -130,6 +130,18 @@ declare namespace Deno {
     max(key: KvKey, n: bigint): this;
     set(key: KvKey, value: unknown, options?: { expireIn?: number }): this;
     delete(key: KvKey): this;
+    /** Puts a message into the queue; it counts as a mutation. */
+    enqueue(
+      value: unknown,
+      options?: {
+        /** Milliseconds before the first delivery: at most 30 days. */
+        delay?: number;
+        /** Keys that a message is stored under when its last delivery has failed. */
+        keysIfUndelivered?: KvKey[];
+        /** Milliseconds to wait after each delivery that failed: at most 5, of an hour each. */
+        backoffSchedule?: number[];
+      },
+    ): this;
     /**
      * Commits. Resolves when everything is on disk, or with `{ ok: false }` when a check failed.
      * Rejects, and leaves no trace, when a mutation can't be done.
@@ -163,6 +175,35 @@ declare namespace Deno {
       selector: KvListSelector,
       options?: KvListOptions,
     ): KvListIterator<T>;
+    /**
+     * Puts a message into the queue. It is delivered at least once, to one of all who listen, in any
+     * process: in the order messages are due. Resolves when it is on disk.
+     */
+    enqueue(
+      value: unknown,
+      options?: {
+        /** Milliseconds before the first delivery: at most 30 days. */
+        delay?: number;
+        /** Keys that a message is stored under when its last delivery has failed. */
+        keysIfUndelivered?: KvKey[];
+        /** Milliseconds to wait after each delivery that failed: at most 5, of an hour each. */
+        backoffSchedule?: number[];
+      },
+    ): Promise<KvCommitResult>;
+    /**
+     * Calls `handler` for messages, up to 100 at a time. When it throws or rejects, the message is
+     * delivered again after the next interval of its schedule. Resolves when the database is closed.
+     */
+    // deno-lint-ignore no-explicit-any
+    listenQueue(handler: (value: any) => Promise<void> | void): Promise<void>;
+    /**
+     * Streams what up to 10 keys are: at once, and whenever one of them has changed, whoever has changed
+     * it. A reader that is slow gets the latest state. With `raw`, also a change to the same value.
+     */
+    watch<T extends readonly unknown[]>(
+      keys: readonly [...{ [K in keyof T]: KvKey }],
+      options?: { raw?: boolean },
+    ): ReadableStream<{ [K in keyof T]: KvEntryMaybe<T[K]> }>;
     atomic(): AtomicOperation;
     /** As the last part of a key that is set, stands for the versionstamp of the commit. */
     commitVersionstamp(): symbol;

@@ -20,9 +20,11 @@ import {
 import { listIterator } from "ext:kv_ext/list.js";
 import { codec } from "ext:kv_ext/codec.js";
 import { ENTRY_FIELDS, entryAt } from "ext:kv_ext/entry.js";
+import { listen } from "ext:kv_ext/queue.js";
 import { isTurnDue, turn } from "ext:kv_ext/turn.js";
 import { u64Value } from "ext:kv_ext/u64.js";
 import { KIND_U64, kindOf } from "ext:kv_ext/value.js";
+import { watchKeys } from "ext:kv_ext/watch.js";
 
 const { BadResource } = core;
 const { ArrayPrototypeMap, ArrayPrototypePush, SymbolDispose, TypeError } = primordials;
@@ -117,9 +119,22 @@ class Kv {
       this.#handle,
       [],
       mutation,
+      [],
       commitVersionstampSymbol,
     );
     await committed(this.#handle, result);
+  }
+
+  async enqueue(message, options) {
+    return await this.atomic().enqueue(message, options).commit();
+  }
+
+  async listenQueue(handler) {
+    await listen(this.#handle, handler);
+  }
+
+  watch(keys, options = { __proto__: null }) {
+    return watchKeys(this.#handle, keys, options);
   }
 
   list(selector, options = { __proto__: null }) {

@@ -46,4 +46,4 @@ function thawValue(kind, frozen) {
   }
 }
 
-export { freezeValue, KIND_U64, kindOf, thawValue };
+export { freezeValue, KIND_U64, KIND_V8, kindOf, thawValue };

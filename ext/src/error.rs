@@ -54,6 +54,23 @@ pub enum KvError {
     received: String,
   },
 
+  /// A message with a delay or a backoff schedule that is not allowed.
+  #[class(type)]
+  #[error("{0}")]
+  InvalidEnqueue(String),
+  /// More than [`Limits::message_bytes`](crate::Limits::message_bytes).
+  #[class(type)]
+  #[error("enqueue payload too large (max {0} bytes)")]
+  MessageTooLarge(usize),
+  /// Listening on a handle that was closed.
+  #[class(generic)]
+  #[error("Queue already closed")]
+  QueueClosed,
+  /// More than [`Limits::watch_keys`](crate::Limits::watch_keys).
+  #[class(type)]
+  #[error("Too many keys (max {0})")]
+  TooManyKeys(usize),
+
   /// More than [`Limits::read_ranges`](crate::Limits::read_ranges).
   #[class(type)]
   #[error("Too many ranges (max {0})")]

@@ -26,6 +26,17 @@ pub struct Limits {
   pub total_mutation_bytes: usize,
   /// Bytes of keys in one atomic operation: 81,920.
   pub total_key_bytes: usize,
+  /// Keys in one `watch`: 10.
+  pub watch_keys: usize,
+  /// Bytes of a message as it is stored: 65,536. A message counts as a mutation, and its bytes as
+  /// mutation bytes.
+  pub message_bytes: usize,
+  /// Milliseconds that a message may be delayed: 30 days.
+  pub queue_delay_ms: u64,
+  /// Intervals in a backoff schedule: 5.
+  pub backoff_intervals: usize,
+  /// Milliseconds of an interval in a backoff schedule: an hour.
+  pub backoff_interval_ms: u32,
 }
 
 impl Default for Limits {
@@ -40,6 +51,11 @@ impl Default for Limits {
       mutations: 1000,
       total_mutation_bytes: 819_200,
       total_key_bytes: 81_920,
+      watch_keys: 10,
+      message_bytes: 65_536,
+      queue_delay_ms: 30 * 24 * 3_600_000,
+      backoff_intervals: 5,
+      backoff_interval_ms: 3_600_000,
     }
   }
 }
@@ -88,6 +104,12 @@ impl Limits {
         total += value.size() + mutation.key.len();
         total_keys += mutation.key.len();
       }
+    }
+    for enqueue in &write.enqueues {
+      if enqueue.payload.len() > self.message_bytes {
+        return Err(KvError::MessageTooLarge(self.message_bytes));
+      }
+      total += enqueue.payload.len() + size_of_val(enqueue.backoff_schedule.as_slice());
     }
     if total > self.total_mutation_bytes {
       return Err(KvError::TotalMutationTooLarge(self.total_mutation_bytes));

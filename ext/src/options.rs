@@ -20,6 +20,7 @@ pub struct KvOptions {
   pub(crate) limits: Limits,
   pub(crate) clock: Arc<dyn Clock>,
   pub(crate) durability: Durability,
+  pub(crate) queue_concurrency: u32,
 }
 
 impl Default for KvOptions {
@@ -30,6 +31,7 @@ impl Default for KvOptions {
       limits: Limits::default(),
       clock: Arc::new(SystemClock),
       durability: Durability::default(),
+      queue_concurrency: 100,
     }
   }
 }
@@ -66,6 +68,12 @@ impl KvOptions {
   /// Where runtimes of one process have a file open with different levels, each has its own.
   pub fn durability(mut self, durability: Durability) -> Self {
     self.durability = durability;
+    self
+  }
+
+  /// How many messages one call of `listenQueue` has handlers at work on, at least one. Default: 100.
+  pub fn queue_concurrency(mut self, handlers: u32) -> Self {
+    self.queue_concurrency = handlers.max(1);
     self
   }
 

@@ -606,7 +606,10 @@ fn the_first_mistakes_of_a_new_user() {
       "await kv.atomic().set(['a'], 1)",
       "did you forget to call 'commit()'",
     ),
-    ("kv.enqueue(1)", "kv.enqueue is not a function"),
+    (
+      "await kv.enqueue(1, { delay: -1 })",
+      "TypeError: Delay must be >= 0: received -1",
+    ),
   ] {
     let error = fail(&format!(
       "{first}\n{call} as any;\n{}",

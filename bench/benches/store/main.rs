@@ -50,12 +50,12 @@ fn some(i: &mut u64) -> Vec<u8> {
 
 fn set(key: Vec<u8>) -> AtomicWrite {
   AtomicWrite {
-    checks: Vec::new(),
     mutations: vec![Mutation {
       key,
       kind: MutationKind::Set(Value::V8(value())),
       expire_at: None,
     }],
+    ..AtomicWrite::default()
   }
 }
 

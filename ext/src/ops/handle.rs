@@ -6,8 +6,11 @@ use std::sync::Arc;
 use deno_core::error::ResourceError;
 use deno_core::{GarbageCollected, v8};
 
+use super::queue::Listening;
+use super::watch::Watching;
 use crate::error::KvError;
 use crate::limits::Limits;
+use crate::options::KvOptions;
 use crate::store::{Answer, Clock, CommitOutcome, Entry, Store, StoreError};
 
 /// What is behind a `Deno.Kv` object: an open database, until it is closed.
@@ -18,11 +21,37 @@ pub(crate) struct Handle {
   /// Calls that a thread is at work on.
   pub(super) reads: Parked<Vec<Vec<Entry>>>,
   pub(super) commits: Parked<CommitOutcome>,
+  /// How many messages one listener may be delivering.
+  pub(super) queue_concurrency: u32,
+  /// What ends with the handle.
+  watchers: RefCell<Vec<Weak<Watching>>>,
+  listeners: RefCell<Vec<Weak<Listening>>>,
+}
+
+/// Adds to a list of what may have gone meanwhile. Pruning where the list would grow keeps the work for
+/// each constant.
+fn add<T>(list: &RefCell<Vec<Weak<T>>>, item: &Rc<T>) {
+  let mut list = list.borrow_mut();
+  if list.len() == list.capacity() {
+    list.retain(|item| item.strong_count() > 0);
+    let live = list.len();
+    list.reserve(live + 4);
+  }
+  list.push(Rc::downgrade(item));
 }
 
 impl Handle {
-  pub(super) fn new(store: Arc<dyn Store>, limits: Limits, clock: Arc<dyn Clock>) -> Rc<Self> {
+  pub(super) fn new(store: Arc<dyn Store>, options: KvOptions) -> Rc<Self> {
+    let KvOptions {
+      limits,
+      clock,
+      queue_concurrency,
+      ..
+    } = options;
     Rc::new(Self {
+      queue_concurrency,
+      watchers: RefCell::default(),
+      listeners: RefCell::default(),
       store: RefCell::new(Some(store)),
       limits,
       clock,
@@ -40,9 +69,27 @@ impl Handle {
   /// Closes the handle; false if it was closed before. The last handle of a database closes the
   /// database.
   pub(super) fn close(&self) -> bool {
+    for watching in self.watchers.take().iter().filter_map(Weak::upgrade) {
+      watching.close();
+    }
+    for listening in self.listeners.take().iter().filter_map(Weak::upgrade) {
+      listening.close();
+    }
     // Taken out first: dropping it may take a moment, and nobody may find it meanwhile.
     let store = self.store.borrow_mut().take();
     store.is_some()
+  }
+}
+
+impl Handle {
+  /// A watcher, which ends when the handle is closed.
+  pub(super) fn add_watcher(&self, watching: &Rc<Watching>) {
+    add(&self.watchers, watching);
+  }
+
+  /// A listener, which ends when the handle is closed.
+  pub(super) fn add_listener(&self, listening: &Rc<Listening>) {
+    add(&self.listeners, listening);
   }
 }
 

@@ -33,6 +33,26 @@ pub(super) fn encode(
   encode_parts(scope, key, length)
 }
 
+/// Encodes an array of keys.
+pub(super) fn key_list(
+  scope: &mut v8::PinScope<'_, '_>,
+  keys: v8::Local<v8::Value>,
+) -> Result<Vec<Vec<u8>>, KvError> {
+  let Ok(keys) = v8::Local::<v8::Array>::try_from(keys) else {
+    return Err(KvError::Argument {
+      name: "keys",
+      expected: "an array of keys",
+      received: type_name(scope, keys),
+    });
+  };
+  let mut encoded = Vec::with_capacity(keys.length() as usize);
+  for index in 0..keys.length() {
+    let key = keys.get_index(scope, index).ok_or(KvError::Pending)?;
+    encoded.push(encode(scope, key)?);
+  }
+  Ok(encoded)
+}
+
 /// Encodes the first `length` parts.
 pub(super) fn encode_parts(
   scope: &mut v8::PinScope<'_, '_>,

@@ -90,7 +90,7 @@ pub async fn op_kv_open(
     }
   }
   .map_err(KvError::Open)?;
-  let handle = Handle::new(store, options.limits, options.clock);
+  let handle = Handle::new(store, options);
   state.borrow_mut().borrow_mut::<OpenHandles>().add(&handle);
   Ok(HandleObject(handle))
 }

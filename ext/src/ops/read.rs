@@ -176,6 +176,31 @@ fn get_many<'s>(
   Ok(entries.finish(scope))
 }
 
+/// The entries of `points`, flat, or a ticket. Where there is none, it has no key either.
+pub(super) fn read_points<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  handle: &Handle,
+  points: Vec<ReadRange>,
+  codec: &Codec<'s>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let count = points.len();
+  let answer = read(handle, points)?;
+  let Answer::Now(result) = answer else {
+    return Ok(park(scope, handle, answer));
+  };
+  let mut entries = Entries::with_capacity(count, codec);
+  for mut found in result? {
+    match found.pop() {
+      Some(entry) => entries.push(scope, entry)?,
+      None => {
+        let undefined = v8::undefined(scope).into();
+        entries.push_missing(scope, undefined);
+      }
+    }
+  }
+  Ok(entries.finish(scope))
+}
+
 /// A key of a selector: `undefined` and `null` mean there is none.
 fn selector_key(
   scope: &mut v8::PinScope<'_, '_>,

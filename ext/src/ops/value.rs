@@ -67,7 +67,7 @@ pub(super) fn from_frozen(kind: i32, value: v8::Local<v8::Value>) -> Result<Valu
 }
 
 /// The bytes of a value that must be a view.
-fn bytes_of(value: v8::Local<v8::Value>) -> Result<Vec<u8>, KvError> {
+pub(super) fn bytes_of(value: v8::Local<v8::Value>) -> Result<Vec<u8>, KvError> {
   let view = v8::Local::<v8::ArrayBufferView>::try_from(value).map_err(|_| KvError::Serialize)?;
   Ok(view_bytes(view))
 }

@@ -5,6 +5,7 @@ use deno_core::{op2, v8};
 
 use super::codec::Codec;
 use super::handle::{Handle, HandleObject};
+use super::queue::{self, ENQUEUE_FIELDS};
 use super::{key, rethrow, value};
 use crate::error::KvError;
 use crate::store::{Answer, AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
@@ -48,8 +49,8 @@ pub fn op_kv_set<'s>(
     };
     let mutation = set.mutation(scope, key, value)?;
     let write = AtomicWrite {
-      checks: Vec::new(),
       mutations: vec![mutation],
+      ..AtomicWrite::default()
     };
     submit(scope, &handle, write)
   });
@@ -64,11 +65,19 @@ pub fn op_kv_commit<'s>(
   #[cppgc] handle: &HandleObject,
   checks: v8::Local<'s, v8::Array>,
   mutations: v8::Local<'s, v8::Array>,
+  enqueues: v8::Local<'s, v8::Array>,
   versionstamp_symbol: v8::Local<'s, v8::Value>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
-  let result = commit(scope, &handle, checks, mutations, versionstamp_symbol);
+  let result = commit(
+    scope,
+    &handle,
+    checks,
+    mutations,
+    enqueues,
+    versionstamp_symbol,
+  );
   rethrow(scope, result)
 }
 
@@ -77,13 +86,16 @@ fn commit<'s>(
   handle: &Handle,
   checks: v8::Local<'s, v8::Array>,
   mutations: v8::Local<'s, v8::Array>,
+  enqueues: v8::Local<'s, v8::Array>,
   versionstamp_symbol: v8::Local<'s, v8::Value>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let check_count = checks.length() / CHECK_FIELDS;
   let mutation_count = mutations.length() / MUTATION_FIELDS;
-  handle
-    .limits
-    .check_counts(check_count as usize, mutation_count as usize)?;
+  let enqueue_count = enqueues.length() / ENQUEUE_FIELDS;
+  handle.limits.check_counts(
+    check_count as usize,
+    mutation_count as usize + enqueue_count as usize,
+  )?;
   let now_ms = handle.clock.now_ms();
   let mut write = AtomicWrite::default();
   for index in 0..check_count {
@@ -99,6 +111,11 @@ fn commit<'s>(
       versionstamp_symbol,
       now_ms,
     )?);
+  }
+  for index in 0..enqueue_count {
+    let first = index * ENQUEUE_FIELDS;
+    let enqueue = queue::enqueue(scope, enqueues, first, &handle.limits, now_ms)?;
+    write.enqueues.push(enqueue);
   }
   submit(scope, handle, write)
 }

@@ -9,15 +9,20 @@ mod clock;
 mod durability;
 mod error;
 mod number;
+mod queue;
 pub mod sqlite;
+mod watch;
 mod write;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 pub use answer::{Answer, Drive, Pending, Reply, answer_channel};
 pub use clock::{Clock, SystemClock};
 pub use durability::Durability;
 pub use error::StoreError;
+pub use queue::{DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId};
+pub use watch::{Signal, Watcher};
 pub use write::{AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
 
 use crate::value::Value;
@@ -37,6 +42,13 @@ pub trait Store: Send + Sync {
   ///
   /// After an error nothing of `write` is stored.
   fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome>;
+
+  /// Watches keys, encoded: whoever commits a change to one of them, in this process or another,
+  /// and when one expires.
+  fn watch(&self, keys: Vec<Vec<u8>>) -> Watcher;
+
+  /// Listens to the queue: each message is given to one of all who listen, in all processes.
+  fn listen(&self) -> Arc<dyn Listener>;
 }
 
 /// Keys `start..end`, encoded, of which the first `limit` are read.

@@ -1,3 +1,4 @@
+use super::Enqueue;
 use crate::value::Value;
 use crate::versionstamp::Versionstamp;
 
@@ -8,17 +9,20 @@ pub struct AtomicWrite {
   pub checks: Vec<Check>,
   /// What to change.
   pub mutations: Vec<Mutation>,
+  /// What to put into the queue.
+  pub enqueues: Vec<Enqueue>,
 }
 
 impl AtomicWrite {
-  /// Bytes of the keys and values it holds: how the writer keeps a group commit bounded.
+  /// Bytes of the keys, values and messages it holds: how the writer keeps a group commit bounded.
   pub fn size(&self) -> usize {
     let checks: usize = self.checks.iter().map(|check| check.key.len()).sum();
     let mutations = self.mutations.iter().map(|mutation| {
       let value = mutation.kind.value().map_or(0, Value::size);
       mutation.key.len() + value
     });
-    checks + mutations.sum::<usize>()
+    let enqueues = self.enqueues.iter().map(|enqueue| enqueue.payload.len());
+    checks + mutations.sum::<usize>() + enqueues.sum::<usize>()
   }
 }
 

@@ -1,7 +1,9 @@
-//! How atomic writes become one SQLite transaction, and one fsync.
+//! How atomic writes, and what else is to be done, become one SQLite transaction, and one fsync.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
+use super::task::{Outcome, Task};
+use super::{queue, sweep};
 use crate::store::number::Number;
 use crate::store::{AtomicWrite, CommitOutcome, Mutation, MutationKind, StoreError};
 use crate::value::Value;
@@ -46,36 +48,54 @@ impl From<rusqlite::Error> for WriteError {
   }
 }
 
-/// What became of each write of a group that was committed, in order.
-pub(super) type GroupOutcome = Vec<Result<CommitOutcome, WriteError>>;
+/// What became of each task of a group that was committed, in order.
+pub(super) type GroupOutcome = Vec<Result<Outcome, WriteError>>;
 
-/// Commits all `writes` in one transaction. Each is atomic on its own: one that fails is rolled
+/// The commit counter before and after a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counted {
+  pub(super) before: i64,
+  pub(super) after: i64,
+}
+
+impl Counted {
+  /// A transaction that was rolled back.
+  pub(super) const NOTHING: Self = Self {
+    before: -1,
+    after: -1,
+  };
+}
+
+/// Does all `tasks` in one transaction. Each is atomic on its own: one that fails is rolled
 /// back alone, and the others are committed.
 ///
 /// # Errors
 /// The transaction as a whole failed: nothing of any write is stored.
 pub(super) fn commit_group<'a>(
   connection: &mut Connection,
-  writes: impl IntoIterator<Item = &'a AtomicWrite>,
+  tasks: impl IntoIterator<Item = &'a Task>,
   now_ms: u64,
-) -> rusqlite::Result<GroupOutcome> {
+) -> rusqlite::Result<(GroupOutcome, Counted)> {
   in_transaction(connection, |connection| {
     let counter = counter(connection)?;
     let mut version = counter;
     let mut outcomes = Vec::new();
     let mut statements = Statements::new(connection);
-    for write in writes {
+    for task in tasks {
       // A statement that fails leaves nothing by itself.
-      let needs_savepoint = write.mutations.len() > 1;
+      let needs_savepoint = match task {
+        Task::Write(write) => write.mutations.len() + write.enqueues.len() > 1,
+        _ => true,
+      };
       if needs_savepoint {
         run(connection, SAVEPOINT)?;
       }
-      match apply(&mut statements, write, version + 1, now_ms) {
+      match execute(&mut statements, task, version + 1, now_ms) {
         Ok(outcome) => {
           if needs_savepoint {
             run(connection, RELEASE)?;
           }
-          if let CommitOutcome::Committed(_) = outcome {
+          if outcome.uses_version() {
             version += 1;
           }
           outcomes.push(Ok(outcome));
@@ -99,26 +119,32 @@ pub(super) fn commit_group<'a>(
     if version != counter {
       set_counter(connection, version)?;
     }
-    Ok(outcomes)
+    let counted = Counted {
+      before: counter,
+      after: version,
+    };
+    Ok((outcomes, counted))
   })
 }
 
-/// Commits a write that is alone: its transaction is all it takes to undo it.
+/// Does a task that is alone: its transaction is all it takes to undo it.
 ///
 /// # Errors
-/// Nothing of the write is stored.
+/// Nothing was changed.
 pub(super) fn commit_one(
   connection: &mut Connection,
-  write: &AtomicWrite,
+  task: &Task,
   now_ms: u64,
-) -> Result<CommitOutcome, WriteError> {
+) -> Result<(Outcome, Counted), WriteError> {
   in_transaction(connection, |connection| {
-    let version = counter(connection)? + 1;
-    let outcome = apply(&mut Statements::new(connection), write, version, now_ms)?;
-    if let CommitOutcome::Committed(_) = outcome {
-      set_counter(connection, version)?;
+    let before = counter(connection)?;
+    let outcome = execute(&mut Statements::new(connection), task, before + 1, now_ms)?;
+    let mut after = before;
+    if outcome.uses_version() {
+      after += 1;
+      set_counter(connection, after)?;
     }
-    Ok(outcome)
+    Ok((outcome, Counted { before, after }))
   })
 }
 
@@ -194,6 +220,33 @@ fn statement<'s, 'c>(
   }
 }
 
+fn execute(
+  statements: &mut Statements<'_>,
+  task: &Task,
+  version: i64,
+  now_ms: u64,
+) -> Result<Outcome, WriteError> {
+  let connection = statements.connection;
+  match task {
+    Task::Write(write) => apply(statements, write, version, now_ms).map(Outcome::Commit),
+    Task::Take { max } => queue::take(connection, *max, now_ms),
+    Task::Finish { running, delivered } => {
+      let mut commit = Commit {
+        statements,
+        version,
+        now_ms,
+      };
+      queue::finish(connection, running, *delivered, now_ms, |key, payload| {
+        commit.set_stored(key, payload, 1, NEVER)
+      })
+    }
+    Task::PutBack(messages) => queue::put_back(connection, messages, now_ms),
+    Task::Heartbeat(messages) => queue::beat(connection, messages, now_ms),
+    Task::Revive => queue::revive(connection, now_ms),
+    Task::Sweep => sweep::sweep(connection, now_ms),
+  }
+}
+
 fn apply(
   statements: &mut Statements<'_>,
   write: &AtomicWrite,
@@ -221,6 +274,11 @@ fn apply(
   for mutation in &write.mutations {
     commit.mutate(mutation)?;
   }
+  for (index, enqueue) in write.enqueues.iter().enumerate() {
+    // No two commits have the same version. Messages due at the same time are in the order of commits.
+    let id = format!("{version:016x}-{index:04x}");
+    queue::add(commit.statements.connection, enqueue, &id)?;
+  }
   Ok(CommitOutcome::Committed(commit.versionstamp()))
 }
 
@@ -245,9 +303,8 @@ impl Commit<'_, '_> {
     match &mutation.kind {
       MutationKind::Set(value) => self.set(key, value, expiry),
       MutationKind::SetWithVersionstamp(value) => {
-        let mut encoder = crate::key::KeyEncoder::with_capacity(22);
-        encoder.push_string(&self.versionstamp().to_string());
-        self.set(&[key.as_slice(), &encoder.finish()].concat(), value, expiry)
+        let key = with_versionstamp(key, self.versionstamp());
+        self.set(&key, value, expiry)
       }
       MutationKind::Delete => {
         let statements = &mut *self.statements;
@@ -268,11 +325,19 @@ impl Commit<'_, '_> {
   }
 
   fn set(&mut self, key: &[u8], value: &Value, expiry: i64) -> Result<(), WriteError> {
+    value.with_stored(|bytes, encoding| self.set_stored(key, bytes, encoding, expiry))
+  }
+
+  fn set_stored(
+    &mut self,
+    key: &[u8],
+    bytes: &[u8],
+    encoding: i64,
+    expiry: i64,
+  ) -> Result<(), WriteError> {
     let statements = &mut *self.statements;
     let set = statement(&mut statements.set, statements.connection, SET)?;
-    value.with_stored(|bytes, encoding| {
-      set.execute(params![key, bytes, encoding, self.version, expiry])
-    })?;
+    set.execute(params![key, bytes, encoding, self.version, expiry])?;
     Ok(())
   }
 
@@ -320,6 +385,13 @@ impl Commit<'_, '_> {
     };
     self.set(key, &sum.into_value(), NEVER)
   }
+}
+
+/// A key followed by one more part: the versionstamp, as a string.
+pub(super) fn with_versionstamp(key: &[u8], versionstamp: Versionstamp) -> Vec<u8> {
+  let mut encoder = crate::key::KeyEncoder::with_capacity(22);
+  encoder.push_string(&versionstamp.to_string());
+  [key, &encoder.finish()].concat()
 }
 
 fn u64_operand(name: &str, operand: &Value) -> Result<u64, WriteError> {

@@ -1,38 +1,15 @@
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
 use super::SqliteOptions;
 use super::checkpoint::{self, Checkpointer};
-use super::commit::{WriteError, commit_group, commit_one};
-use crate::store::{AtomicWrite, CommitOutcome, Durability, Reply, StoreError};
-
-/// An atomic write, and who waits for it.
-pub(super) struct Job {
-  pub(super) write: AtomicWrite,
-  pub(super) durability: Durability,
-  pub(super) reply: Reply<CommitOutcome>,
-  pub(super) submitted: Instant,
-  /// Of its keys and values.
-  pub(super) bytes: usize,
-}
-
-impl Job {
-  pub(super) fn new(
-    write: AtomicWrite,
-    durability: Durability,
-    reply: Reply<CommitOutcome>,
-  ) -> Self {
-    Self {
-      bytes: write.size(),
-      write,
-      durability,
-      reply,
-      submitted: Instant::now(),
-    }
-  }
-}
+use super::commit::{Counted, GroupOutcome, WriteError, commit_group, commit_one};
+use super::events::Events;
+use super::task::Job;
+use crate::store::{Durability, StoreError};
 
 /// The write connection of a file, with what belongs to it. There is one, and whoever holds it
 /// commits: so no two writes of this process ever wait for each other's lock.
@@ -43,6 +20,7 @@ pub(super) struct Committer {
   connection: Connection,
   path: PathBuf,
   options: SqliteOptions,
+  events: Arc<Events>,
   /// What the connection is set to.
   durability: Durability,
   busy_timeout: Duration,
@@ -50,7 +28,7 @@ pub(super) struct Committer {
   log_pages: Option<u32>,
 }
 
-/// Whether a group's writes have been answered.
+/// Whether a group's jobs have been answered.
 #[must_use]
 pub(super) enum Attempt {
   /// All of them.
@@ -61,7 +39,12 @@ pub(super) enum Attempt {
 
 impl Committer {
   /// `connection` is as `connect::writer` makes it.
-  pub(super) fn new(path: PathBuf, connection: Connection, options: SqliteOptions) -> Self {
+  pub(super) fn new(
+    path: PathBuf,
+    connection: Connection,
+    options: SqliteOptions,
+    events: Arc<Events>,
+  ) -> Self {
     checkpoint::report_log_pages(&connection);
     Self {
       checkpointer: Checkpointer::new(path.clone()),
@@ -70,11 +53,12 @@ impl Committer {
       durability: Durability::Full,
       busy_timeout: options.busy_timeout,
       log_pages: None,
+      events,
       options,
     }
   }
 
-  /// Commits the writes of a group as one transaction with one sync, and answers all of them. While
+  /// Does the jobs of a group in one transaction with one sync, and answers all of them. While
   /// another process holds the write lock, it waits as long as the options say.
   pub(super) fn commit(&mut self, group: Vec<Job>) {
     if self.wants_pause() {
@@ -108,7 +92,7 @@ impl Committer {
     &mut self,
     group: &[Job],
     busy_timeout: Duration,
-  ) -> rusqlite::Result<Vec<Result<CommitOutcome, WriteError>>> {
+  ) -> rusqlite::Result<(GroupOutcome, Counted)> {
     if self.busy_timeout != busy_timeout {
       self.connection.busy_timeout(busy_timeout)?;
       self.busy_timeout = busy_timeout;
@@ -118,35 +102,37 @@ impl Committer {
     self.set_durability(durability.unwrap_or_default())?;
     let now_ms = self.options.clock.now_ms();
     let outcomes = match group {
-      [job] => match commit_one(&mut self.connection, &job.write, now_ms) {
+      [job] => match commit_one(&mut self.connection, &job.task, now_ms) {
+        Ok((outcome, counted)) => Ok((vec![Ok(outcome)], counted)),
         Err(WriteError::Sqlite(error)) => Err(error),
-        outcome => Ok(vec![outcome]),
+        // Nothing was done, and nothing else was seen.
+        Err(refused) => Ok((vec![Err(refused)], Counted::NOTHING)),
       },
       group => {
-        let writes = group.iter().map(|job| &job.write);
-        commit_group(&mut self.connection, writes, now_ms)
+        let tasks = group.iter().map(|job| &job.task);
+        commit_group(&mut self.connection, tasks, now_ms)
       }
     };
     self.log_pages = checkpoint::take_log_pages();
     outcomes
   }
 
-  fn answer(
-    &mut self,
-    group: Vec<Job>,
-    result: rusqlite::Result<Vec<Result<CommitOutcome, WriteError>>>,
-  ) {
-    // Nobody waits any more where sending fails: the runtime that wrote is gone. The write stands.
+  fn answer(&mut self, group: Vec<Job>, result: rusqlite::Result<(GroupOutcome, Counted)>) {
     match result {
-      Ok(outcomes) => {
+      Ok((outcomes, counted)) => {
+        self.events.counted(counted);
         for (job, outcome) in group.into_iter().zip(outcomes) {
-          let _ = job.reply.send(outcome.map_err(|error| self.explain(error)));
+          if let Ok(outcome) = &outcome {
+            self.events.happened(&job.task, outcome);
+          }
+          let outcome = outcome.map_err(|error| self.explain(error));
+          job.waiter.tell(outcome);
         }
       }
       Err(error) => {
         let error = self.explain(WriteError::Sqlite(error));
         for job in group {
-          let _ = job.reply.send(Err(error.clone()));
+          job.waiter.tell(Err(error.clone()));
         }
       }
     }
@@ -184,22 +170,32 @@ impl Committer {
 
 #[cfg(test)]
 mod tests {
+  use std::time::Instant;
+
   use super::*;
-  use crate::store::answer_channel;
   use crate::store::sqlite::connect;
+  use crate::store::{AtomicWrite, answer_channel};
+
+  fn committer(path: PathBuf, connection: Connection, options: SqliteOptions) -> Committer {
+    let events = Events::new(options.clock.clone(), None);
+    Committer::new(path, connection, options, events)
+  }
 
   #[test]
   fn a_group_is_as_durable_as_its_most_careful_write() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("kv");
     let opened = connect::writer(&path, Duration::ZERO).unwrap();
-    let mut committer = Committer::new(path, opened.connection, SqliteOptions::default());
+    let mut committer = committer(path, opened.connection, SqliteOptions::default());
     let mut synchronous_after = |group: &[Durability]| -> i64 {
       let (jobs, answers): (Vec<_>, Vec<_>) = group
         .iter()
         .map(|&durability| {
           let (reply, answer) = answer_channel(None);
-          (Job::new(AtomicWrite::default(), durability, reply), answer)
+          (
+            Job::write(AtomicWrite::default(), durability, reply),
+            answer,
+          )
         })
         .unzip();
       committer.commit(jobs);
@@ -240,10 +236,10 @@ mod tests {
     let opened = connect::writer(&path, options.busy_timeout).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let mut committer = Committer::new(path.clone(), opened.connection, options);
+    let mut committer = committer(path.clone(), opened.connection, options);
     let (reply, answer) = answer_channel(None);
     let (before, started) = (thread_ticks(), Instant::now());
-    committer.commit(vec![Job::new(
+    committer.commit(vec![Job::write(
       AtomicWrite::default(),
       Durability::Full,
       reply,

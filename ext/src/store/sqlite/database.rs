@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::committer::{Committer, Job};
+use super::committer::Committer;
+use super::dispatcher::QueueListener;
+use super::events::{Events, Host};
 use super::reader::{self, Budget, ReadError};
 use super::registry::{FileId, lock};
+use super::sweep::NEXT_EXPIRY;
+use super::task::Job;
 use super::writer::Writer;
-use super::{SqliteOptions, connect, thread};
+use super::{SqliteOptions, connect, queue, thread};
 use crate::store::{
-  Answer, AtomicWrite, CommitOutcome, Durability, Entry, ReadRange, Store, StoreError,
-  answer_channel,
+  Answer, AtomicWrite, CommitOutcome, Durability, Entry, Listener, Message, MessageId, ReadRange,
+  Store, StoreError, Watcher, answer_channel,
 };
 
 /// Up to so many entries are read in the calling thread: a `list` batch of the default size, which
@@ -44,6 +48,7 @@ pub(super) struct Database {
   /// Connections nobody is reading with. A reader takes one out, so the lock is held for the time
   /// of a `Vec::pop`.
   readers: Mutex<Vec<Connection>>,
+  events: Arc<Events>,
   /// `None` when the file may only be read, and while closing.
   writer: Option<Arc<Writer>>,
   /// Reads for those who can't wait; started by the first large read.
@@ -56,17 +61,28 @@ impl Database {
     // The first read is usually one that nobody wants to wait for.
     let reader =
       connect::reader(&path).map_err(|error| StoreError::from_sqlite(&path, 0, error))?;
+    let events = Events::new(options.clock.clone(), Some(path.clone()));
     let writer = if opened.read_only {
       None
     } else {
-      let committer = Committer::new(path.clone(), opened.connection, options.clone());
-      Some(Arc::new(Writer::new(path.clone(), committer)))
+      let expires_at = queue::first(&reader, NEXT_EXPIRY)
+        .map_err(|error| StoreError::from_sqlite(&path, 0, error))?;
+      let connection = opened.connection;
+      let committer = Committer::new(path.clone(), connection, options.clone(), events.clone());
+      let writer = Arc::new(Writer::new(path.clone(), committer));
+      let host: Arc<dyn Host> = writer.clone();
+      events.set_host(Arc::downgrade(&host));
+      if let Some(expires_at) = expires_at {
+        events.note_expiry(expires_at);
+      }
+      Some(writer)
     };
     Ok(Self {
       file_id: FileId::of(&path),
       path,
       options: options.clone(),
       readers: Mutex::new(vec![reader]),
+      events,
       writer,
       read_thread: Mutex::default(),
     })
@@ -187,15 +203,51 @@ impl Store for OpenFile {
       }));
     };
     let (reply, answer) = answer_channel(Some(writer.clone()));
-    match writer.submit(Job::new(write, self.durability, reply)) {
+    match writer.submit(Job::write(write, self.durability, reply), true) {
       Ok(()) => answer,
       Err(error) => Answer::Now(Err(error)),
     }
   }
+
+  fn watch(&self, keys: Vec<Vec<u8>>) -> Watcher {
+    self.database.events.watch(keys)
+  }
+
+  fn listen(&self) -> Arc<dyn Listener> {
+    let database = &self.database;
+    if database.writer.is_none() {
+      return Arc::new(ReadOnlyListener {
+        path: database.path.clone(),
+      });
+    }
+    let owner = database.clone();
+    Arc::new(QueueListener::new(&database.events, self.durability, owner))
+  }
+}
+
+/// One who listens to the queue of a file that may only be read: no message can be taken out of it.
+struct ReadOnlyListener {
+  path: PathBuf,
+}
+
+impl Listener for ReadOnlyListener {
+  fn receive(&self, _max: usize) -> Answer<Vec<Message>> {
+    Answer::Now(Err(StoreError::ReadOnly {
+      path: self.path.clone(),
+    }))
+  }
+
+  fn finish(&self, _id: MessageId, _delivered: bool) -> Answer<()> {
+    Answer::Now(Ok(()))
+  }
+
+  fn close(&self) {}
 }
 
 impl Drop for Database {
   fn drop(&mut self) {
+    // Who waits is told, and the caretaker's connection closed.
+    self.events.close();
     lock(&self.readers).clear();
     // The writer ends once it has answered everything. The last connection to
     // close moves the WAL into the database file and removes it: the file is whole on its own.

@@ -4,28 +4,52 @@ use std::sync::{Arc, Mutex};
 use rusqlite::Connection;
 
 use super::commit::{WriteError, commit_one};
+use super::dispatcher::QueueListener;
+use super::events::{Events, Host};
 use super::reader::{self, Budget};
 use super::registry::lock;
+use super::task::{Job, Outcome, Task};
 use super::{SqliteOptions, schema};
 use crate::store::{
-  Answer, AtomicWrite, Clock, CommitOutcome, Entry, ReadRange, Store, StoreError,
+  Answer, AtomicWrite, CommitOutcome, Drive, Durability, Entry, Listener, ReadRange, Store,
+  StoreError, Watcher,
 };
 
 /// A database in memory. There is no disk to wait for, so every call is done at once, on the one
 /// connection, in the calling thread.
 pub(super) struct MemoryStore {
+  database: Arc<MemoryDatabase>,
+}
+
+/// Dropping the last reference frees the memory.
+struct MemoryDatabase {
+  core: Arc<Core>,
+}
+
+struct Core {
   connection: Mutex<Connection>,
-  clock: Arc<dyn Clock>,
+  events: Arc<Events>,
 }
 
 impl MemoryStore {
   pub(super) fn open(options: &SqliteOptions) -> Result<Self, StoreError> {
     let mut connection = Connection::open_in_memory().map_err(explain)?;
     schema::migrate(&mut connection).map_err(explain)?;
-    Ok(Self {
+    let events = Events::new(options.clock.clone(), None);
+    let core = Arc::new(Core {
       connection: Mutex::new(connection),
-      clock: options.clock.clone(),
-    })
+      events: events.clone(),
+    });
+    let host: Arc<dyn Host> = core.clone();
+    events.set_host(Arc::downgrade(&host));
+    let database = Arc::new(MemoryDatabase { core });
+    Ok(Self { database })
+  }
+}
+
+impl Drop for MemoryDatabase {
+  fn drop(&mut self) {
+    self.core.events.close();
   }
 }
 
@@ -33,20 +57,57 @@ fn explain(error: rusqlite::Error) -> StoreError {
   StoreError::from_sqlite(Path::new(":memory:"), 0, error)
 }
 
+impl Core {
+  fn execute(&self, task: &Task) -> Result<Outcome, StoreError> {
+    let now_ms = self.events.now_ms();
+    let result = commit_one(&mut lock(&self.connection), task, now_ms);
+    let (outcome, counted) = result.map_err(|error| match error {
+      WriteError::Sqlite(error) => explain(error),
+      WriteError::Refused(error) => error,
+    })?;
+    self.events.counted(counted);
+    self.events.happened(task, &outcome);
+    Ok(outcome)
+  }
+}
+
+impl Drive for Core {
+  fn drive(&self) {}
+}
+
+impl Host for Core {
+  fn submit(self: Arc<Self>, job: Job, _somebody_waits: bool) -> Result<(), StoreError> {
+    let result = self.execute(&job.task);
+    job.waiter.tell(result);
+    Ok(())
+  }
+}
+
 impl Store for MemoryStore {
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>> {
-    let connection = lock(&self.connection);
-    let now_ms = self.clock.now_ms();
+    let core = &self.database.core;
+    let now_ms = core.events.now_ms();
+    let connection = lock(&core.connection);
     let result = reader::snapshot_read(&connection, &ranges, now_ms, &Budget::UNLIMITED);
     Answer::Now(result.map_err(|error| error.explain(explain)))
   }
 
   fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome> {
-    let mut connection = lock(&self.connection);
-    let result = commit_one(&mut connection, &write, self.clock.now_ms());
-    Answer::Now(result.map_err(|error| match error {
-      WriteError::Sqlite(error) => explain(error),
-      WriteError::Refused(error) => error,
-    }))
+    let result = self.database.core.execute(&Task::Write(write));
+    Answer::Now(result.map(Outcome::into_commit))
+  }
+
+  fn watch(&self, keys: Vec<Vec<u8>>) -> Watcher {
+    let events = &self.database.core.events;
+    events.watch(keys)
+  }
+
+  fn listen(&self) -> Arc<dyn Listener> {
+    let database = self.database.clone();
+    Arc::new(QueueListener::new(
+      &self.database.core.events,
+      Durability::Relaxed,
+      database,
+    ))
   }
 }

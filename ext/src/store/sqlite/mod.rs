@@ -5,16 +5,23 @@
 //! transaction (group commit), and a pool of connections that read WAL snapshots and never wait
 //! for the writer. `:memory:` is one connection, private to its handle.
 
+mod caretaker;
 mod checkpoint;
 mod commit;
 mod committer;
 mod connect;
 mod database;
+mod dispatcher;
+mod events;
 mod memory;
+mod queue;
 mod reader;
 mod registry;
 mod schema;
+mod sweep;
+mod task;
 mod thread;
+mod watchers;
 mod writer;
 
 #[cfg(test)]

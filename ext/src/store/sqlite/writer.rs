@@ -16,8 +16,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::committer::{Attempt, Committer, Job};
+use super::committer::{Attempt, Committer};
+use super::events::Host;
 use super::registry::lock;
+use super::task::Job;
 use super::thread;
 use crate::store::{Drive, StoreError};
 
@@ -104,11 +106,11 @@ impl Writer {
     }
   }
 
-  /// Hands a write over. It will be committed.
+  /// Hands a job over. It will be done. If nobody will wait for it, the thread begins at once.
   ///
   /// # Errors
-  /// The thread can't be started. Then nothing of the write is kept.
-  pub(super) fn submit(self: &Arc<Self>, job: Job) -> Result<(), StoreError> {
+  /// The thread can't be started. Then nothing of the job is kept.
+  pub(super) fn submit(self: &Arc<Self>, job: Job, somebody_waits: bool) -> Result<(), StoreError> {
     let mut state = lock(&self.state);
     // Nobody may come to lead; then the thread has to be awake.
     match state.thread {
@@ -123,7 +125,7 @@ impl Writer {
     state.bytes += job.bytes;
     state.jobs.push_back(job);
     let is_much = state.jobs.len() >= EARLY_WRITES || state.bytes >= EARLY_BYTES;
-    if is_much && !state.for_thread {
+    if (is_much || !somebody_waits) && !state.for_thread {
       self.give_to_thread(&mut state);
     }
     Ok(())
@@ -221,6 +223,12 @@ impl Writer {
   }
 }
 
+impl Host for Writer {
+  fn submit(self: Arc<Self>, job: Job, somebody_waits: bool) -> Result<(), StoreError> {
+    Writer::submit(&self, job, somebody_waits)
+  }
+}
+
 impl Drive for Writer {
   /// Commits what waits, if nobody does and it is small.
   fn drive(&self) {
@@ -299,6 +307,7 @@ impl State {
 #[cfg(test)]
 mod tests {
   use super::*;
+  use crate::store::sqlite::events::Events;
   use crate::store::sqlite::{SqliteOptions, connect};
   use crate::store::{
     Answer, AtomicWrite, CommitOutcome, Durability, Mutation, MutationKind, answer_channel,
@@ -312,7 +321,8 @@ mod tests {
     let path = folder.path().join("kv");
     let opened = connect::writer(&path, Duration::ZERO).unwrap();
     let options = SqliteOptions::default();
-    let committer = Committer::new(path.clone(), opened.connection, options);
+    let events = Events::new(options.clock.clone(), None);
+    let committer = Committer::new(path.clone(), opened.connection, options, events);
     let writer = Writer::new(path, committer);
     lock(&writer.state).thread = Thread::Awake;
     (Arc::new(writer), folder)
@@ -326,11 +336,11 @@ mod tests {
       expire_at: None,
     };
     let write = AtomicWrite {
-      checks: Vec::new(),
       mutations: vec![mutation],
+      ..AtomicWrite::default()
     };
     writer
-      .submit(Job::new(write, Durability::Relaxed, reply))
+      .submit(Job::write(write, Durability::Relaxed, reply), true)
       .unwrap();
     answer
   }

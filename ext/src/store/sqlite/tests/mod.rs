@@ -1,6 +1,9 @@
 //! The promises of the SQLite store, each held by a test.
 
 mod commits;
+mod expiry;
+mod queue;
+mod watch;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -48,8 +51,8 @@ fn mutation(key: &str, kind: MutationKind) -> Mutation {
 
 fn write(mutations: Vec<Mutation>) -> AtomicWrite {
   AtomicWrite {
-    checks: Vec::new(),
     mutations,
+    ..AtomicWrite::default()
   }
 }
 
@@ -121,6 +124,7 @@ fn a_check_sees_the_last_commit() {
           versionstamp,
         }],
         mutations: vec![set("b", "x")],
+        ..AtomicWrite::default()
       };
       store.atomic_write(write).wait_blocking().unwrap()
     };
@@ -172,17 +176,19 @@ fn in_a_group_one_write_fails_alone() {
     AtomicWrite {
       checks: vec![check],
       mutations: vec![set("c", "1")],
+      ..AtomicWrite::default()
     },
     write(vec![sum("n"), set("d", "1")]),
-  ];
-  let outcomes = commit::commit_group(&mut connection, &group, 0).unwrap();
+  ]
+  .map(task::Task::Write);
+  let (outcomes, _) = commit::commit_group(&mut connection, &group, 0).unwrap();
   assert!(matches!(
     outcomes.as_slice(),
     [
-      Ok(CommitOutcome::Committed(first)),
+      Ok(task::Outcome::Commit(CommitOutcome::Committed(first))),
       Err(commit::WriteError::Refused(StoreError::TypeMismatch(_))),
-      Ok(CommitOutcome::CheckFailed),
-      Ok(CommitOutcome::Committed(last)),
+      Ok(task::Outcome::Commit(CommitOutcome::CheckFailed)),
+      Ok(task::Outcome::Commit(CommitOutcome::Committed(last))),
     ] if *first == Versionstamp::from_version(1) && *last == Versionstamp::from_version(2)
   ));
   let keys: Vec<String> = connection
@@ -213,11 +219,12 @@ fn a_full_database_fails_the_write_and_works_again() {
   let group = [
     write(vec![set("small", "1")]),
     write(vec![set("large", &large)]),
-  ];
+  ]
+  .map(task::Task::Write);
   let result = commit::commit_group(&mut connection, &group, 0);
   // Whether SQLite rolls back the statement or the transaction: what is answered is stored.
   let small_is_stored = match &result {
-    Ok(outcomes) => {
+    Ok((outcomes, _)) => {
       assert!(outcomes[1].is_err());
       outcomes[0].is_ok()
     }
@@ -228,7 +235,7 @@ fn a_full_database_fails_the_write_and_works_again() {
     .query_row("SELECT count(*) FROM kv", [], |row| row.get(0))
     .unwrap();
   assert_eq!(stored, i64::from(small_is_stored));
-  let again = commit::commit_group(&mut connection, &group, 0).unwrap();
+  let (again, _) = commit::commit_group(&mut connection, &group, 0).unwrap();
   assert!(again.iter().all(Result::is_ok));
 }
 
@@ -347,6 +354,7 @@ fn what_has_expired_is_gone_to_the_millisecond() {
         versionstamp: None,
       }],
       mutations: vec![mutation("n", MutationKind::Sum(Value::U64(7)))],
+      ..AtomicWrite::default()
     };
     assert!(matches!(
       store.atomic_write(write).wait_blocking(),

@@ -1,0 +1,265 @@
+//! The queue's tables: messages that wait in `queue`, by the time they are due, and messages that are
+//! being delivered in `queue_running`, by the time they count as lost.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::commit::WriteError;
+use super::task::{Outcome, Running, Taken};
+use crate::store::{Enqueue, StoreError};
+
+const ADD: &str = "INSERT INTO queue (ts, id, data, backoff_schedule, keys_if_undelivered)
+  VALUES (?1, ?2, ?3, ?4, ?5)";
+const DUE: &str = "SELECT ts, id, data, backoff_schedule, keys_if_undelivered FROM queue
+  WHERE ts <= ?1 ORDER BY ts, id LIMIT ?2";
+pub(super) const NEXT_DUE: &str = "SELECT ts FROM queue ORDER BY ts LIMIT 1";
+const REMOVE: &str = "DELETE FROM queue WHERE ts = ?1 AND id = ?2";
+
+const ADD_RUNNING: &str =
+  "INSERT INTO queue_running (deadline, id, data, backoff_schedule, keys_if_undelivered)
+  VALUES (?1, ?2, ?3, ?4, ?5)";
+const RUNNING: &str = "SELECT data, backoff_schedule, keys_if_undelivered FROM queue_running
+  WHERE deadline = ?1 AND id = ?2";
+const REMOVE_RUNNING: &str = "DELETE FROM queue_running WHERE deadline = ?1 AND id = ?2";
+const DEADLINE_OF: &str = "SELECT deadline FROM queue_running WHERE id = ?1";
+const BEAT: &str = "UPDATE queue_running SET deadline = ?3 WHERE deadline = ?1 AND id = ?2";
+const LOST: &str = "SELECT deadline, id FROM queue_running
+  WHERE deadline <= ?1 ORDER BY deadline LIMIT 100";
+pub(super) const NEXT_DEADLINE: &str =
+  "SELECT deadline FROM queue_running ORDER BY deadline LIMIT 1";
+
+/// How long a delivery lives without a heartbeat, in milliseconds. Deno's files have the same.
+pub(super) const LIFE_MS: u64 = 5_000;
+
+/// Puts a message into the queue. `id` is one that no other message has.
+pub(super) fn add(connection: &Connection, enqueue: &Enqueue, id: &str) -> Result<(), WriteError> {
+  let backoff_schedule = json(&enqueue.backoff_schedule)?;
+  let keys_if_undelivered = json(&enqueue.keys_if_undelivered)?;
+  connection.prepare_cached(ADD)?.execute(params![
+    stored_ms(enqueue.due_at),
+    id,
+    enqueue.payload,
+    backoff_schedule,
+    keys_if_undelivered,
+  ])?;
+  Ok(())
+}
+
+/// Hands over the first messages that are due.
+pub(super) fn take(
+  connection: &Connection,
+  max: usize,
+  now_ms: u64,
+) -> Result<Outcome, WriteError> {
+  let deadline = now_ms + LIFE_MS;
+  let rows = connection
+    .prepare_cached(DUE)?
+    .query_map(params![stored_ms(now_ms), max as i64], |row| {
+      let due_at: i64 = row.get(0)?;
+      let id: String = row.get(1)?;
+      Ok((due_at, id, row.get(2)?, text(row, 3)?, text(row, 4)?))
+    })?
+    .collect::<Result<Vec<(i64, String, Vec<u8>, String, String)>, _>>()?;
+  let mut messages = Vec::with_capacity(rows.len());
+  let mut remove = connection.prepare_cached(REMOVE)?;
+  let mut add_running = connection.prepare_cached(ADD_RUNNING)?;
+  for (due_at, id, payload, backoff_schedule, keys_if_undelivered) in rows {
+    remove.execute(params![due_at, id])?;
+    let values = params![
+      stored_ms(deadline),
+      id,
+      payload,
+      backoff_schedule,
+      keys_if_undelivered
+    ];
+    add_running.execute(values)?;
+    let running = Running { id, deadline };
+    messages.push(Taken { running, payload });
+  }
+  Ok(Outcome::Taken {
+    messages,
+    next_due: first(connection, NEXT_DUE)?,
+  })
+}
+
+/// A row of `queue_running`.
+struct Row {
+  payload: Vec<u8>,
+  backoff_schedule: String,
+  keys_if_undelivered: String,
+}
+
+/// Takes a message out of `queue_running`. `None`: it is not there any more, because this process was
+/// taken for dead, and somebody else has it.
+fn remove_running(connection: &Connection, running: &Running) -> Result<Option<Row>, WriteError> {
+  let find = |deadline: i64| -> rusqlite::Result<Option<Row>> {
+    connection
+      .prepare_cached(RUNNING)?
+      .query_row(params![deadline, running.id], |row| {
+        Ok(Row {
+          payload: row.get(0)?,
+          backoff_schedule: text(row, 1)?,
+          keys_if_undelivered: text(row, 2)?,
+        })
+      })
+      .optional()
+  };
+  let mut deadline = stored_ms(running.deadline);
+  let mut row = find(deadline)?;
+  if row.is_none() {
+    // A heartbeat may have come between.
+    let moved: Option<i64> = connection
+      .prepare_cached(DEADLINE_OF)?
+      .query_row([&running.id], |row| row.get(0))
+      .optional()?;
+    if let Some(moved) = moved {
+      deadline = moved;
+      row = find(deadline)?;
+    }
+  }
+  if row.is_some() {
+    connection
+      .prepare_cached(REMOVE_RUNNING)?
+      .execute(params![deadline, running.id])?;
+  }
+  Ok(row)
+}
+
+fn put_into_queue(
+  connection: &Connection,
+  id: &str,
+  due_at: u64,
+  row: &Row,
+  backoff_schedule: &str,
+) -> Result<(), WriteError> {
+  connection.prepare_cached(ADD)?.execute(params![
+    stored_ms(due_at),
+    id,
+    row.payload,
+    backoff_schedule,
+    row.keys_if_undelivered,
+  ])?;
+  Ok(())
+}
+
+const NOTHING_MOVED: Outcome = Outcome::Moved {
+  undelivered: Vec::new(),
+  due_at: None,
+};
+
+/// Ends a delivery. `give_up` stores the payload of a message that has had its last under a key.
+pub(super) fn finish(
+  connection: &Connection,
+  running: &Running,
+  delivered: bool,
+  now_ms: u64,
+  mut give_up: impl FnMut(&[u8], &[u8]) -> Result<(), WriteError>,
+) -> Result<Outcome, WriteError> {
+  let Some(row) = remove_running(connection, running)? else {
+    return Ok(NOTHING_MOVED);
+  };
+  if delivered {
+    return Ok(NOTHING_MOVED);
+  }
+  let schedule: Option<Vec<u64>> = parse(&row.backoff_schedule);
+  if let Some((interval, rest)) = schedule.unwrap_or_default().split_first() {
+    let due_at = now_ms.saturating_add(*interval);
+    put_into_queue(connection, &running.id, due_at, &row, &json(rest)?)?;
+    return Ok(Outcome::Moved {
+      undelivered: Vec::new(),
+      due_at: Some(due_at),
+    });
+  }
+  let undelivered: Vec<Vec<u8>> = parse(&row.keys_if_undelivered);
+  for key in &undelivered {
+    give_up(key, &row.payload)?;
+  }
+  Ok(Outcome::Moved {
+    undelivered,
+    due_at: None,
+  })
+}
+
+/// Puts messages that nobody has got back to where they were: nothing was tried, so nothing of their
+/// schedule is used up.
+pub(super) fn put_back(
+  connection: &Connection,
+  messages: &[Running],
+  now_ms: u64,
+) -> Result<Outcome, WriteError> {
+  let mut due_at = None;
+  for running in messages {
+    if let Some(row) = remove_running(connection, running)? {
+      put_into_queue(connection, &running.id, now_ms, &row, &row.backoff_schedule)?;
+      due_at = Some(now_ms);
+    }
+  }
+  Ok(Outcome::Moved {
+    undelivered: Vec::new(),
+    due_at,
+  })
+}
+
+/// Puts messages of processes that have died back into the queue. That a process was killed is not a
+/// delivery that failed: the schedule stays as it is.
+pub(super) fn revive(connection: &Connection, now_ms: u64) -> Result<Outcome, WriteError> {
+  let lost = connection
+    .prepare_cached(LOST)?
+    .query_map([stored_ms(now_ms)], |row| {
+      let deadline: i64 = row.get(0)?;
+      Ok(Running {
+        id: row.get(1)?,
+        deadline: deadline.try_into().unwrap_or(0),
+      })
+    })?
+    .collect::<Result<Vec<_>, _>>()?;
+  put_back(connection, &lost, now_ms)
+}
+
+/// Moves the deadlines of this process's deliveries.
+pub(super) fn beat(
+  connection: &Connection,
+  messages: &[Running],
+  now_ms: u64,
+) -> Result<Outcome, WriteError> {
+  let deadline = now_ms + LIFE_MS;
+  let mut beat = connection.prepare_cached(BEAT)?;
+  for running in messages {
+    beat.execute(params![
+      stored_ms(running.deadline),
+      running.id,
+      stored_ms(deadline)
+    ])?;
+  }
+  Ok(Outcome::Beaten { deadline })
+}
+
+/// The first time in a column, if there is one.
+pub(super) fn first(connection: &Connection, sql: &str) -> rusqlite::Result<Option<u64>> {
+  let ms: Option<i64> = connection
+    .prepare_cached(sql)?
+    .query_row([], |row| row.get(0))
+    .optional()?;
+  Ok(ms.map(|ms| ms.try_into().unwrap_or(0)))
+}
+
+/// A time as the tables have it. Beyond the end of SQLite's integers is as good as at their end.
+fn stored_ms(ms: u64) -> i64 {
+  ms.try_into().unwrap_or(i64::MAX)
+}
+
+/// JSON text, which may be in a column of text or of bytes.
+fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
+  let bytes = row.get_ref(column)?.as_bytes()?;
+  Ok(String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, WriteError> {
+  serde_json::to_string(value)
+    .map_err(|error| WriteError::Refused(StoreError::TypeMismatch(error.to_string())))
+}
+
+/// What JSON text says. A list that can't be read, in a damaged file, counts as empty: an error would
+/// keep the message going round for ever.
+fn parse<'a, T: serde::Deserialize<'a> + Default>(json: &'a str) -> T {
+  serde_json::from_str(json).unwrap_or_default()
+}
