@@ -9,8 +9,8 @@ type Reader = ReadableStreamDefaultReader<Any[]>;
 
 /** The values of the next state that somebody waits for. */
 async function next(reader: Reader): Promise<unknown[]> {
-  const { value, done } = await reader.read();
-  assert(!done);
+  const { value } = await reader.read();
+  assert(value !== undefined);
   return value.map((entry) => entry.value);
 }
 

@@ -85,10 +85,10 @@ fn our_declarations_fit_where_denos_are_used() {
     declare const options: Ours.KvListOptions;
     const theirOptions: Deno.KvListOptions = options;
     declare const ourKv: Ours.Kv;
-    const without: Omit<Deno.Kv, "enqueue" | "listenQueue" | "watch" | "atomic"> = ourKv;
+    const theirKv: Deno.Kv = ourKv;
     const u64: Ours.KvU64 = new Deno.KvU64(1n);
     const open: typeof Ours.openKv = Deno.openKv;
-    console.log(kv, operation, ourList, theirMutation, theirSelector, theirOptions, without, u64, open);
+    console.log(kv, operation, ourList, theirMutation, theirSelector, theirOptions, theirKv, u64, open);
   "#;
   std::fs::write(data.path().join("check.ts"), script).unwrap();
   success(
