@@ -208,3 +208,56 @@ fn runtimes_on_two_threads_share_a_file_and_lose_no_update() {
      assert(value === 200, String(value));",
   );
 }
+
+#[test]
+fn without_streams_watch_says_what_is_missing() {
+  with_kv(KvOptions::default()).run(
+    "const kv = await Deno.openKv(':memory:');
+     let message = '';
+     try { kv.watch([['a']]); } catch (error) { message = `${error.name}: ${error.message}`; }
+     assert(message.startsWith('TypeError: Deno.Kv.watch needs ReadableStream'), message);",
+  );
+}
+
+#[test]
+fn queues_need_no_other_extension() {
+  with_kv(KvOptions::default().queue_concurrency(2)).run(
+    "const kv = await Deno.openKv(':memory:');
+     let atWork = 0, most = 0, done = 0;
+     let end;
+     const all = new Promise((resolve) => end = resolve);
+     const listening = kv.listenQueue(async () => {
+       most = Math.max(most, ++atWork);
+       await kv.get(['a']);
+       atWork--;
+       if (++done === 20) end();
+     });
+     for (let i = 0; i < 20; i++) await kv.enqueue(i);
+     await all;
+     assert(most <= 2, `${most} at once`);
+     kv.close();
+     await listening;",
+  );
+}
+
+#[test]
+fn a_runtime_that_is_dropped_while_it_watches_and_listens_lets_go_of_everything() {
+  let folder = tempfile::TempDir::new().unwrap();
+  let path = folder.path().join("kv.sqlite3");
+  let mut first = with_kv(KvOptions::default().default_path(&path));
+  first.run(
+    "globalThis.kv = await Deno.openKv();
+     kv.listenQueue(() => new Promise(() => {}));
+     await kv.enqueue('m', { backoffSchedule: [60_000] });
+     while ((await kv.get(['x'])).value === null) await kv.set(['x'], 1);",
+  );
+  drop(first);
+  // What it was delivering goes to whoever listens next, at once.
+  with_kv(KvOptions::default().default_path(&path)).run(
+    "const kv = await Deno.openKv();
+     const message = await new Promise((resolve) => { kv.listenQueue(resolve); });
+     assert(message === 'm', String(message));
+     kv.close();",
+  );
+  assert!(!wal(&path).exists());
+}

@@ -10,8 +10,7 @@ type Reader = ReadableStreamDefaultReader<Any[]>;
 /** The values of the next state that somebody waits for. */
 async function next(reader: Reader): Promise<unknown[]> {
   const { value } = await reader.read();
-  assert(value !== undefined);
-  return value.map((entry) => entry.value);
+  return value!.map((entry) => entry.value);
 }
 
 /** Reads until the state is this one: states in between may be left out. */

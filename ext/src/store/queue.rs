@@ -45,7 +45,7 @@ pub trait Listener: Send + Sync {
   /// queue for the next interval of its schedule, or, after the last, to its `keys_if_undelivered`.
   fn finish(&self, id: MessageId, delivered: bool) -> Answer<()>;
 
-  /// Ends all that waits in `receive`, with an error. Messages that were handed over can still be
+  /// Ends all that waits in `receive`, or will, with an error. Messages that were handed over can still be
   /// finished.
   fn close(&self);
 }

@@ -1,7 +1,7 @@
 //! Gives messages to those who listen: each to one of them, in the order they are due.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::events::Events;
@@ -209,6 +209,7 @@ pub(super) struct QueueListener<Owner> {
   id: u64,
   events: Weak<Events>,
   durability: Durability,
+  closed: AtomicBool,
   /// The database stays open while somebody has messages to finish.
   _owner: Owner,
 }
@@ -225,6 +226,7 @@ impl<Owner> QueueListener<Owner> {
       id: LAST_LISTENER.fetch_add(1, Ordering::Relaxed),
       events: Arc::downgrade(events),
       durability,
+      closed: AtomicBool::new(false),
       _owner: owner,
     }
   }
@@ -238,7 +240,7 @@ impl<Owner: Send + Sync> Listener for QueueListener<Owner> {
     let (reply, answer) = answer_channel(None);
     {
       let mut state = lock(&events.dispatcher.state);
-      if state.closed {
+      if state.closed || self.closed.load(Ordering::Acquire) {
         return Answer::Now(Err(StoreError::Stopped));
       }
       state.waiting.push_back(Waiting {
@@ -279,6 +281,8 @@ impl<Owner: Send + Sync> Listener for QueueListener<Owner> {
   fn close(&self) {
     if let Some(events) = self.events.upgrade() {
       let mut state = lock(&events.dispatcher.state);
+      // Under the lock: nobody begins to wait afterwards.
+      self.closed.store(true, Ordering::Release);
       let (own, others) = std::mem::take(&mut state.waiting)
         .into_iter()
         .partition::<VecDeque<_>, _>(|waiting| waiting.listener == self.id);

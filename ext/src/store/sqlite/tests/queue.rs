@@ -189,6 +189,8 @@ fn closing_a_listener_ends_its_wait_and_no_other() {
     let others = other.receive(1);
     closed.close();
     assert!(matches!(waiting.wait_blocking(), Err(StoreError::Stopped)));
+    let late = closed.receive(1);
+    assert!(matches!(late.wait_blocking(), Err(StoreError::Stopped)));
     enqueue(&*store, vec![message("m", 0, &[])]);
     let messages = within(others, Duration::from_secs(10)).unwrap();
     assert_eq!(payloads(&messages), ["m"]);
