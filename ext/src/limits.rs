@@ -63,7 +63,12 @@ impl Default for Limits {
 impl Limits {
   /// Whether an encoded key, or a boundary of a range, may be read.
   pub(crate) fn check_read_key(&self, key: &[u8]) -> Result<(), KvError> {
-    if key.len() > self.read_key_bytes {
+    self.check_read_length(key.len())
+  }
+
+  /// The same for a key of so many bytes.
+  pub(crate) fn check_read_length(&self, bytes: usize) -> Result<(), KvError> {
+    if bytes > self.read_key_bytes {
       return Err(KvError::KeyTooLargeToRead(self.read_key_bytes));
     }
     Ok(())

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use deno_core::{JsRuntime, PollEventLoopOptions, RuntimeOptions};
 use kv_ext::{KvOptions, Limits};
@@ -37,19 +38,19 @@ fn with_kv(options: KvOptions) -> Embedder {
   embedder
 }
 
+const LONGEST_TEST: Duration = Duration::from_secs(60);
+
 impl Embedder {
-  /// Runs an async function's body; what it throws fails the test.
+  /// Runs an async function's body; what it throws fails the test, and so does a wait without an end.
   fn run(&mut self, body: &str) {
     let script = format!("(async () => {{ {body} }})()");
     self.tokio.block_on(async {
       let promise = self.runtime.execute_script("test.js", script).unwrap();
       let resolved = Box::pin(self.runtime.resolve(promise));
       let options = PollEventLoopOptions::default();
-      self
-        .runtime
-        .with_event_loop_promise(resolved, options)
-        .await
-        .unwrap();
+      let ended = self.runtime.with_event_loop_promise(resolved, options);
+      let ended = tokio::time::timeout(LONGEST_TEST, ended).await;
+      ended.unwrap().unwrap();
     });
   }
 }

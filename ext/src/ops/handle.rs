@@ -24,20 +24,35 @@ pub(crate) struct Handle {
   /// How many messages one listener may be delivering.
   pub(super) queue_concurrency: u32,
   /// What ends with the handle.
-  watchers: RefCell<Vec<Weak<Watching>>>,
-  listeners: RefCell<Vec<Weak<Listening>>>,
+  watchers: WeakList<Watching>,
+  listeners: WeakList<Listening>,
 }
 
-/// Adds to a list of what may have gone meanwhile. Pruning where the list would grow keeps the work for
-/// each constant.
-fn add<T>(list: &RefCell<Vec<Weak<T>>>, item: &Rc<T>) {
-  let mut list = list.borrow_mut();
-  if list.len() == list.capacity() {
-    list.retain(|item| item.strong_count() > 0);
-    let live = list.len();
-    list.reserve(live + 4);
+/// Things that others own, and that may have gone meanwhile.
+struct WeakList<T>(RefCell<Vec<Weak<T>>>);
+
+impl<T> Default for WeakList<T> {
+  fn default() -> Self {
+    Self(RefCell::default())
   }
-  list.push(Rc::downgrade(item));
+}
+
+impl<T> WeakList<T> {
+  /// Pruning where the list would grow keeps the work for each constant.
+  fn add(&self, item: &Rc<T>) {
+    let mut list = self.0.borrow_mut();
+    if list.len() == list.capacity() {
+      list.retain(|item| item.strong_count() > 0);
+      let live = list.len();
+      list.reserve(live + 4);
+    }
+    list.push(Rc::downgrade(item));
+  }
+
+  /// Takes those that are left.
+  fn take(&self) -> Vec<Rc<T>> {
+    self.0.take().iter().filter_map(Weak::upgrade).collect()
+  }
 }
 
 impl Handle {
@@ -50,8 +65,8 @@ impl Handle {
     } = options;
     Rc::new(Self {
       queue_concurrency,
-      watchers: RefCell::default(),
-      listeners: RefCell::default(),
+      watchers: WeakList::default(),
+      listeners: WeakList::default(),
       store: RefCell::new(Some(store)),
       limits,
       clock,
@@ -69,10 +84,10 @@ impl Handle {
   /// Closes the handle; false if it was closed before. The last handle of a database closes the
   /// database.
   pub(super) fn close(&self) -> bool {
-    for watching in self.watchers.take().iter().filter_map(Weak::upgrade) {
+    for watching in self.watchers.take() {
       watching.close();
     }
-    for listening in self.listeners.take().iter().filter_map(Weak::upgrade) {
+    for listening in self.listeners.take() {
       listening.close();
     }
     // Taken out first: dropping it may take a moment, and nobody may find it meanwhile.
@@ -84,12 +99,12 @@ impl Handle {
 impl Handle {
   /// A watcher, which ends when the handle is closed.
   pub(super) fn add_watcher(&self, watching: &Rc<Watching>) {
-    add(&self.watchers, watching);
+    self.watchers.add(watching);
   }
 
   /// A listener, which ends when the handle is closed.
   pub(super) fn add_listener(&self, listening: &Rc<Listening>) {
-    add(&self.listeners, listening);
+    self.listeners.add(listening);
   }
 }
 
@@ -158,28 +173,31 @@ unsafe impl GarbageCollected for HandleObject {
   }
 }
 
-/// Every handle that is open in a runtime. When the runtime goes, all of them are closed, also
-/// those whose objects the garbage collector has not come to.
+/// What is open in a runtime. When the runtime goes, all of it is closed, also those whose objects the
+/// garbage collector has not come to. (QuickJS may never come to them.)
 #[derive(Default)]
 pub(crate) struct OpenHandles {
-  handles: Vec<Weak<Handle>>,
-  prune_at: usize,
+  handles: WeakList<Handle>,
+  /// Also those of closed handles: their last messages may still be with a handler.
+  listeners: WeakList<Listening>,
 }
 
 impl OpenHandles {
-  pub(super) fn add(&mut self, handle: &Rc<Handle>) {
-    if self.handles.len() >= self.prune_at {
-      self.handles.retain(|handle| handle.strong_count() > 0);
-      // Doubling keeps the work for each handle constant.
-      self.prune_at = self.handles.len() * 2 + 16;
-    }
-    self.handles.push(Rc::downgrade(handle));
+  pub(super) fn add(&self, handle: &Rc<Handle>) {
+    self.handles.add(handle);
+  }
+
+  pub(super) fn add_listener(&self, listening: &Rc<Listening>) {
+    self.listeners.add(listening);
   }
 }
 
 impl Drop for OpenHandles {
   fn drop(&mut self) {
-    for handle in self.handles.iter().filter_map(Weak::upgrade) {
+    for listening in self.listeners.take() {
+      listening.release();
+    }
+    for handle in self.handles.take() {
       handle.close();
     }
   }

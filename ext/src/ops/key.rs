@@ -6,6 +6,7 @@ use crate::key::{KeyEncoder, KeyParts, PartRef};
 
 /// Most keys are shorter.
 const USUAL_KEY_BYTES: usize = 64;
+const USUAL_KEY_PARTS: usize = 4;
 
 /// Names the type of a value in an error message.
 pub(super) fn type_name(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::Value>) -> String {
@@ -116,15 +117,24 @@ fn push_string(
   Ok(())
 }
 
-/// Makes JavaScript arrays of encoded keys. Keys of a list share their first strings, so it keeps
-/// the strings of the key before.
-#[derive(Default)]
+/// Makes JavaScript arrays of encoded keys.
 pub(super) struct KeyDecoder<'s> {
+  /// Keys of a list share their first strings: the strings of the key before are kept.
+  keeps_strings: bool,
   strings: Vec<Option<(String, v8::Local<'s, v8::Value>)>>,
   parts: Vec<v8::Local<'s, v8::Value>>,
 }
 
 impl<'s> KeyDecoder<'s> {
+  /// For so many keys.
+  pub(super) fn new(keys: usize) -> Self {
+    Self {
+      keeps_strings: keys > 1,
+      strings: Vec::new(),
+      parts: Vec::with_capacity(USUAL_KEY_PARTS),
+    }
+  }
+
   pub(super) fn decode(
     &mut self,
     scope: &mut v8::PinScope<'s, '_>,
@@ -161,6 +171,9 @@ impl<'s> KeyDecoder<'s> {
       v8::String::new(scope, string)
     };
     let made: v8::Local<v8::Value> = made.ok_or(KvError::Pending)?.into();
+    if !self.keeps_strings {
+      return Ok(made);
+    }
     if self.strings.len() <= index {
       self.strings.resize(index + 1, None);
     }

@@ -66,8 +66,7 @@ fn default_location(options: &KvOptions) -> Result<Location, KvError> {
   Ok(Location::File(path.to_path_buf()))
 }
 
-/// Opens a database. The file is opened on a thread of its own: another process may have locked
-/// it.
+/// Opens a database. A file that may take its time is opened on a thread of its own.
 #[op2]
 #[cppgc]
 pub async fn op_kv_open(
@@ -82,16 +81,17 @@ pub async fn op_kv_open(
   let sqlite = options.sqlite();
   let store = match location {
     Location::Memory => sqlite::open_memory(&sqlite),
-    Location::File(path) => {
-      deno_core::unsync::spawn_blocking(move || sqlite::open_file(&path, &sqlite))
+    Location::File(path) => match sqlite::open_file_at_once(&path, &sqlite) {
+      Some(result) => result,
+      None => deno_core::unsync::spawn_blocking(move || sqlite::open_file(&path, &sqlite))
         .await
         // The runtime is shutting down.
-        .unwrap_or(Err(crate::store::StoreError::Stopped))
-    }
+        .unwrap_or(Err(crate::store::StoreError::Stopped)),
+    },
   }
   .map_err(KvError::Open)?;
   let handle = Handle::new(store, options);
-  state.borrow_mut().borrow_mut::<OpenHandles>().add(&handle);
+  state.borrow().borrow::<OpenHandles>().add(&handle);
   Ok(HandleObject(handle))
 }
 

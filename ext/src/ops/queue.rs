@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use deno_core::error::ResourceError;
-use deno_core::{GarbageCollected, op2, v8};
+use deno_core::{GarbageCollected, OpState, op2, v8};
 
 use super::codec::Codec;
-use super::handle::HandleObject;
+use super::handle::{HandleObject, OpenHandles};
 use super::{key, rethrow, value};
 use crate::error::KvError;
 use crate::limits::Limits;
@@ -207,10 +207,14 @@ unsafe impl GarbageCollected for ListenerObject {
 /// Begins to listen.
 #[op2]
 #[cppgc]
-pub fn op_kv_listen(#[cppgc] handle: &HandleObject) -> Result<ListenerObject, KvError> {
+pub fn op_kv_listen(
+  state: &OpState,
+  #[cppgc] handle: &HandleObject,
+) -> Result<ListenerObject, KvError> {
   let store = handle.0.store().map_err(|_| KvError::QueueClosed)?.clone();
   let listening = Listening::new(store.listen());
   handle.0.add_listener(&listening);
+  state.borrow::<OpenHandles>().add_listener(&listening);
   Ok(ListenerObject(listening))
 }
 

@@ -47,7 +47,7 @@ impl<'s, 'c> Entries<'s, 'c> {
   fn with_capacity(entries: usize, codec: &'c Codec<'s>) -> Self {
     Self {
       fields: Vec::with_capacity(entries * ENTRY_FIELDS),
-      keys: KeyDecoder::default(),
+      keys: KeyDecoder::new(entries),
       versionstamp: None,
       codec,
     }
@@ -112,14 +112,24 @@ fn get<'s>(
   key: v8::Local<'s, v8::Value>,
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
-  let answer = read(handle, vec![point(scope, key)?])?;
-  let Answer::Now(result) = answer else {
-    return Ok(park(scope, handle, answer));
+  let encoded = key::encode(scope, key)?;
+  // Also a closed handle is noticed only now: a getter in the key may have closed it.
+  let found = {
+    let store = handle.store()?;
+    // A range's end counts as a key, and is one byte longer.
+    handle.limits.check_read_length(encoded.len() + 1)?;
+    store.get_at_once(&encoded)
   };
   let mut entries = Entries::with_capacity(1, codec);
-  match result?.pop().and_then(|mut entries| entries.pop()) {
-    Some(entry) => entries.push(scope, entry)?,
-    None => entries.push_missing(scope, key),
+  match found {
+    Some(Ok(Some(entry))) => entries.push(scope, entry)?,
+    Some(Ok(None)) => entries.push_missing(scope, key),
+    Some(Err(error)) => return Err(error.into()),
+    None => {
+      let answer = read(handle, vec![ReadRange::point(encoded)])?;
+      // A store that could not answer at once may by now; `js/` takes a ticket for both.
+      return Ok(park(scope, handle, answer));
+    }
   }
   Ok(entries.finish(scope))
 }

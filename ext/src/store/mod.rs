@@ -36,6 +36,13 @@ pub trait Store: Send + Sync {
   /// The answer is there at once when the read is small, so that the caller need not wait.
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>>;
 
+  /// The entry of one key, if it can be had at once: what `snapshot_read` finds, and less around it.
+  /// `None`: ask `snapshot_read`.
+  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Entry>, StoreError>> {
+    let _ = key;
+    None
+  }
+
   /// Commits all mutations of `write` under one new versionstamp, or, if a check fails, none.
   /// The answer comes when the commit is durable, in the sense of the [`Durability`] that the store
   /// was opened with.

@@ -77,6 +77,11 @@ impl Checkpointer {
     }
   }
 
+  /// Pages in the log after the last commit of this process.
+  pub(super) fn log_pages(&self) -> u32 {
+    self.log_pages
+  }
+
   /// Whether the next commit should make a pause first.
   pub(super) fn wants_pause(&self) -> bool {
     self.asked

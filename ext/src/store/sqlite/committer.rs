@@ -8,6 +8,7 @@ use super::SqliteOptions;
 use super::checkpoint::{self, Checkpointer};
 use super::commit::{Counted, GroupOutcome, WriteError, commit_group, commit_one};
 use super::events::Events;
+use super::log_room::LogRoom;
 use super::task::Job;
 use crate::store::{Durability, StoreError};
 
@@ -23,9 +24,10 @@ pub(super) struct Committer {
   events: Arc<Events>,
   /// What the connection is set to.
   durability: Durability,
-  busy_timeout: Duration,
+  busy_timeout: Option<Duration>,
   /// What the last commit has reported of the log, until the checkpointer is told.
   log_pages: Option<u32>,
+  log_room: LogRoom,
 }
 
 /// Whether a group's jobs have been answered.
@@ -51,8 +53,9 @@ impl Committer {
       connection,
       path,
       durability: Durability::Full,
-      busy_timeout: options.busy_timeout,
+      busy_timeout: None,
       log_pages: None,
+      log_room: LogRoom::default(),
       events,
       options,
     }
@@ -93,13 +96,17 @@ impl Committer {
     group: &[Job],
     busy_timeout: Duration,
   ) -> rusqlite::Result<(GroupOutcome, Counted)> {
-    if self.busy_timeout != busy_timeout {
+    if self.busy_timeout != Some(busy_timeout) {
       self.connection.busy_timeout(busy_timeout)?;
-      self.busy_timeout = busy_timeout;
+      self.busy_timeout = Some(busy_timeout);
     }
     // One sync serves the whole group: the most that anybody in it asks for.
     let durability = group.iter().map(|job| job.durability).max();
     self.set_durability(durability.unwrap_or_default())?;
+    if self.durability == Durability::Full {
+      let log_pages = self.checkpointer.log_pages();
+      self.log_room.make(&self.connection, log_pages)?;
+    }
     let now_ms = self.options.clock.now_ms();
     let outcomes = match group {
       [job] => match commit_one(&mut self.connection, &job.task, now_ms) {

@@ -56,8 +56,13 @@ pub(super) struct Database {
 }
 
 impl Database {
-  pub(super) fn open(path: PathBuf, options: &SqliteOptions) -> Result<Self, StoreError> {
-    let opened = connect::writer(&path, options.busy_timeout)?;
+  /// Opens a file. `patience` is how long it waits for other processes.
+  pub(super) fn open(
+    path: PathBuf,
+    options: &SqliteOptions,
+    patience: Duration,
+  ) -> Result<Self, StoreError> {
+    let opened = connect::writer(&path, patience)?;
     // The first read is usually one that nobody wants to wait for.
     let reader =
       connect::reader(&path).map_err(|error| StoreError::from_sqlite(&path, 0, error))?;
@@ -92,32 +97,34 @@ impl Database {
     self.file_id
   }
 
-  /// Reads in the calling thread. `patience` is how long it waits for a lock: another process may
-  /// be putting the log of a crash in order.
-  fn read(
+  /// Reads in the calling thread, on a connection that nobody else is reading with.
+  fn with_reader<T>(
     &self,
-    ranges: &[ReadRange],
-    patience: Duration,
-    budget: &Budget,
-  ) -> Result<Vec<Vec<Entry>>, ReadError> {
+    read: impl FnOnce(&Connection) -> Result<T, ReadError>,
+  ) -> Result<T, ReadError> {
     let idle = lock(&self.readers).pop();
     let connection = match idle {
       Some(connection) => connection,
       None => connect::reader(&self.path)?,
     };
-    if !patience.is_zero() {
-      connection.busy_timeout(patience)?;
-    }
-    let now_ms = self.options.clock.now_ms();
-    let result = reader::snapshot_read(&connection, ranges, now_ms, budget);
-    if !patience.is_zero() {
-      connection.busy_timeout(Duration::ZERO)?;
-    }
+    let result = read(&connection);
     let mut idle = lock(&self.readers);
     if idle.len() < IDLE_READERS {
       idle.push(connection);
     }
     result
+  }
+
+  /// Reads what takes as long as it takes. For locks it waits too: another process may be putting the
+  /// log of a crash in order.
+  fn read_patiently(&self, ranges: &[ReadRange]) -> Result<Vec<Vec<Entry>>, ReadError> {
+    self.with_reader(|connection| {
+      connection.busy_timeout(self.options.busy_timeout)?;
+      let now_ms = self.options.clock.now_ms();
+      let result = reader::snapshot_read(connection, ranges, now_ms, &Budget::UNLIMITED);
+      connection.busy_timeout(Duration::ZERO)?;
+      result
+    })
   }
 
   fn explain(&self, error: ReadError) -> StoreError {
@@ -143,9 +150,8 @@ impl Database {
     let (reply, answer) = answer_channel(None);
     let database = self.clone();
     let read: Read = Box::new(move || {
-      let patience = database.options.busy_timeout;
       let result = database
-        .read(&ranges, patience, &Budget::UNLIMITED)
+        .read_patiently(&ranges)
         .map_err(|error| database.explain(error));
       // Before the answer: whoever got it may close the database, and expects it closed.
       drop(database);
@@ -184,7 +190,11 @@ impl Store for OpenFile {
       .sum();
     let database = &self.database;
     if entries <= INLINE_ENTRIES {
-      match database.read(&ranges, Duration::ZERO, &INLINE_BUDGET) {
+      let now_ms = database.options.clock.now_ms();
+      let result = database.with_reader(|connection| {
+        reader::snapshot_read(connection, &ranges, now_ms, &INLINE_BUDGET)
+      });
+      match result {
         // The thread can take its time.
         Err(ReadError::TooLong) => {}
         Err(ReadError::Sqlite(error)) if is_busy(&error) => {}
@@ -194,6 +204,17 @@ impl Store for OpenFile {
     database
       .read_later(ranges)
       .unwrap_or_else(|error| Answer::Now(Err(error)))
+  }
+
+  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Entry>, StoreError>> {
+    let database = &self.database;
+    let now_ms = database.options.clock.now_ms();
+    let result = database.with_reader(|connection| reader::get(connection, key, now_ms));
+    match result {
+      // The thread can wait.
+      Err(ReadError::Sqlite(error)) if is_busy(&error) => None,
+      result => Some(result.map_err(|error| database.explain(error))),
+    }
   }
 
   fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome> {

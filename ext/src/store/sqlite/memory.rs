@@ -92,6 +92,13 @@ impl Store for MemoryStore {
     Answer::Now(result.map_err(|error| error.explain(explain)))
   }
 
+  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Entry>, StoreError>> {
+    let core = &self.database.core;
+    let now_ms = core.events.now_ms();
+    let result = reader::get(&lock(&core.connection), key, now_ms);
+    Some(result.map_err(|error| error.explain(explain)))
+  }
+
   fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome> {
     let result = self.database.core.execute(&Task::Write(write));
     Answer::Now(result.map(Outcome::into_commit))

@@ -13,6 +13,7 @@ mod connect;
 mod database;
 mod dispatcher;
 mod events;
+mod log_room;
 mod memory;
 mod queue;
 mod reader;
@@ -69,6 +70,19 @@ impl Default for SqliteOptions {
 pub fn open_file(path: &Path, options: &SqliteOptions) -> Result<Arc<dyn Store>, StoreError> {
   let database = registry::open(path, options)?;
   Ok(Arc::new(OpenFile::new(database, options.durability)))
+}
+
+/// The same for a caller with an event loop, which must not be held up. `None`: use [`open_file`] on
+/// another thread. The file has to be made, or a crash left work, or somebody has locked it.
+///
+/// # Errors
+/// As [`open_file`].
+pub fn open_file_at_once(
+  path: &Path,
+  options: &SqliteOptions,
+) -> Option<Result<Arc<dyn Store>, StoreError>> {
+  let opened = registry::open_at_once(path, options)?;
+  Some(opened.map(|database| Arc::new(OpenFile::new(database, options.durability)) as _))
 }
 
 /// A database in memory, empty, that only this handle sees.

@@ -82,6 +82,21 @@ pub(super) fn snapshot_read(
   Ok(entries)
 }
 
+/// Reads one key.
+pub(super) fn get(
+  connection: &Connection,
+  key: &[u8],
+  now_ms: u64,
+) -> Result<Option<Entry>, ReadError> {
+  connection
+    .prepare_cached(POINT)?
+    .query_row(params![key, now_ms as i64], |row| {
+      Ok(entry(row, key.to_vec()))
+    })
+    .optional()?
+    .transpose()
+}
+
 fn read_range(
   connection: &Connection,
   range: &ReadRange,
@@ -89,13 +104,8 @@ fn read_range(
   budget: &Budget,
 ) -> Result<Vec<Entry>, ReadError> {
   if let Some(key) = range.as_point() {
-    return connection
-      .prepare_cached(POINT)?
-      .query_row(params![key, now_ms as i64], |row| {
-        Ok(entry(row, key.to_vec()))
-      })
-      .optional()?
-      .map_or(Ok(Vec::new()), |entry| Ok(vec![entry?]));
+    let entry = get(connection, key, now_ms)?;
+    return Ok(entry.into_iter().collect());
   }
   let sql = if range.reverse { REVERSE } else { FORWARD };
   let mut statement = connection.prepare_cached(sql)?;

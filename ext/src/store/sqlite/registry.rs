@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use super::database::Database;
 use super::{SqliteOptions, connect};
@@ -16,19 +17,55 @@ static OPEN: LazyLock<Mutex<HashMap<PathBuf, Slot>>> = LazyLock::new(Mutex::defa
 
 pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Arc<Database>, StoreError> {
   let path = connect::resolve(path)?;
-  let slot = {
-    let mut open = lock(&OPEN);
-    // What is left of files that were closed.
-    open.retain(|_, slot| Arc::strong_count(slot) > 1 || lock(slot).strong_count() > 0);
-    open.entry(path.clone()).or_default().clone()
+  let slot = slot(&path);
+  open_in(&mut lock(&slot), path, options, options.busy_timeout)
+}
+
+/// The same for a caller that can't wait. `None`: it may have to.
+pub(super) fn open_at_once(
+  path: &Path,
+  options: &SqliteOptions,
+) -> Option<Result<Arc<Database>, StoreError>> {
+  let path = match connect::resolve(path) {
+    Ok(path) => path,
+    Err(error) => return Some(Err(error)),
   };
-  let mut shared = lock(&slot);
+  let slot = slot(&path);
+  // Locked: somebody is opening the file.
+  let mut shared = slot.try_lock().ok()?;
+  if shared.strong_count() == 0 && !connect::opens_quickly(&path) {
+    return None;
+  }
+  match open_in(&mut shared, path, options, Duration::ZERO) {
+    Err(StoreError::Locked { .. }) => None,
+    result => Some(result),
+  }
+}
+
+fn slot(path: &Path) -> Slot {
+  let mut open = lock(&OPEN);
+  // What is left of files that were closed. One that is being opened is in use.
+  open.retain(|_, slot| {
+    Arc::strong_count(slot) > 1
+      || slot
+        .try_lock()
+        .is_ok_and(|shared| shared.strong_count() > 0)
+  });
+  open.entry(path.to_owned()).or_default().clone()
+}
+
+fn open_in(
+  shared: &mut Weak<Database>,
+  path: PathBuf,
+  options: &SqliteOptions,
+  patience: Duration,
+) -> Result<Arc<Database>, StoreError> {
   if let Some(database) = shared.upgrade()
     && database.file_id() == FileId::of(&path)
   {
     return Ok(database);
   }
-  let database = Arc::new(Database::open(path, options)?);
+  let database = Arc::new(Database::open(path, options, patience)?);
   *shared = Arc::downgrade(&database);
   Ok(database)
 }

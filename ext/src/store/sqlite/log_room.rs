@@ -1,0 +1,185 @@
+//! Room in the log (the WAL), made before commits fill it.
+//!
+//! A commit that makes the log's file longer waits for the file system to note the new length and the
+//! new blocks: two or three times what it takes to write over what is there. SQLite lengthens the file
+//! by every commit until the log starts over for the first time. Here it is lengthened ahead, by zeros:
+//! SQLite reads a log up to the first frame whose checksum is wrong, so what follows its end is no
+//! matter to anybody, and Deno's files have the same after a log has started over.
+
+use std::os::raw::{c_int, c_void};
+use std::ptr;
+
+use rusqlite::{Connection, ffi};
+
+/// How much is added at a time: as much as there is, between these. A script that writes little pays
+/// for little; and no commit waits for more than the second to be synced.
+const LEAST_BYTES: u64 = 64 << 10;
+const MOST_BYTES: u64 = 256 << 10;
+
+/// Where less than this is left, there is to be more: that is some four commits.
+const MARGIN_BYTES: u64 = 32 << 10;
+
+/// What a frame has beside its page.
+const FRAME_HEADER_BYTES: u64 = 24;
+
+/// What is known of the room in a log.
+#[derive(Default)]
+pub(super) struct LogRoom {
+  /// The length of the file when it was last looked at. It does not shrink, or if somebody has cut it,
+  /// SQLite lengthens it itself.
+  file_bytes: u64,
+  page_bytes: Option<u64>,
+}
+
+impl LogRoom {
+  /// To be called before a commit that is synced; `log_pages` are in the log. It makes room if there is
+  /// little left. A disk that is full is no error here: the commit will meet it if it must.
+  ///
+  /// # Errors
+  /// The write lock, which keeps other processes from lengthening the file meanwhile, is not to be had:
+  /// nor would the commit have got it.
+  pub(super) fn make(&mut self, connection: &Connection, log_pages: u32) -> rusqlite::Result<()> {
+    // Not for the first commit: most scripts that write at all write once.
+    if log_pages > 0 && self.is_scarce(connection, log_pages) {
+      connection.execute_batch("BEGIN IMMEDIATE")?;
+      self.file_bytes = lengthen(connection).unwrap_or(self.file_bytes);
+      // There is nothing to undo; the lock goes.
+      connection.execute_batch("ROLLBACK")?;
+    }
+    Ok(())
+  }
+
+  fn is_scarce(&mut self, connection: &Connection, log_pages: u32) -> bool {
+    let page_bytes = *self.page_bytes.get_or_insert_with(|| {
+      let pragma = connection.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0));
+      pragma.map_or(4096, i64::unsigned_abs)
+    });
+    let log_bytes = u64::from(log_pages) * (page_bytes + FRAME_HEADER_BYTES);
+    log_bytes + MARGIN_BYTES > self.file_bytes
+  }
+}
+
+/// Makes the log's file longer, if its end is near; returns its length. The caller holds the write lock.
+fn lengthen(connection: &Connection) -> Option<u64> {
+  let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
+  // Not by the file's name: that may be another file's by now, with another lock, if somebody has
+  // deleted the database and made a new one. Only SQLite knows the file it has open.
+  //
+  // SAFETY: the handle is that of an open connection, which this thread uses alone: it is borrowed, and
+  // not `Sync`. The call writes one pointer to where the last argument points, as documented for
+  // SQLITE_FCNTL_JOURNAL_POINTER, and "main" is a C string.
+  let code = unsafe {
+    ffi::sqlite3_file_control(
+      connection.handle(),
+      c"main".as_ptr(),
+      ffi::SQLITE_FCNTL_JOURNAL_POINTER,
+      ptr::from_mut(&mut file).cast::<c_void>(),
+    )
+  };
+  if code != ffi::SQLITE_OK || file.is_null() {
+    return None;
+  }
+  // SAFETY: SQLite owns the file, and keeps it as long as the connection is open and in WAL mode, which
+  // it is: a write transaction is open. `pMethods` is null or points to a table that lives as long as
+  // the program.
+  let methods = unsafe { (*file).pMethods.as_ref() }?;
+  let (size, write, truncate) = (methods.xFileSize?, methods.xWrite?, methods.xTruncate?);
+
+  let mut bytes: ffi::sqlite3_int64 = 0;
+  // SAFETY: the method is the file's own, and writes a number to where the second argument points.
+  if unsafe { size(file, &mut bytes) } != ffi::SQLITE_OK {
+    return None;
+  }
+  let length = u64::try_from(bytes).ok()?;
+  let more = length.clamp(LEAST_BYTES, MOST_BYTES);
+  let zeros = vec![0u8; usize::try_from(more).ok()?];
+  // SAFETY: the method is the file's own; it reads as many bytes as `zeros` has. They go behind the end
+  // of the file, where SQLite has written nothing, and nobody else writes there: this connection has the
+  // write lock.
+  let code = unsafe {
+    write(
+      file,
+      zeros.as_ptr().cast::<c_void>(),
+      c_int::try_from(zeros.len()).ok()?,
+      bytes,
+    )
+  };
+  if code != ffi::SQLITE_OK {
+    // A part may have been written, on a disk that is full now.
+    // SAFETY: as above; the file gets the length it had.
+    unsafe { truncate(file, bytes) };
+    return None;
+  }
+  Some(length + more)
+}
+
+#[cfg(test)]
+mod tests {
+  use super::*;
+
+  fn rows(path: &std::path::Path) -> i64 {
+    let connection = Connection::open(path).unwrap();
+    connection
+      .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+      .unwrap()
+  }
+
+  #[test]
+  fn there_is_room_and_a_log_with_room_reads_the_same_after_a_crash() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("kv");
+    let connection = Connection::open(&path).unwrap();
+    connection
+      .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (x)")
+      .unwrap();
+    let log = folder.path().join("kv-wal");
+    let length = || std::fs::metadata(&log).unwrap().len();
+    let before = length();
+    let mut room = LogRoom::default();
+    room.make(&connection, 0).unwrap();
+    assert_eq!(length(), before);
+    room.make(&connection, 2).unwrap();
+    let made = length();
+    assert_eq!(made, before + LEAST_BYTES);
+    for _ in 0..5 {
+      connection.execute("INSERT INTO t VALUES (1)", []).unwrap();
+    }
+    room.make(&connection, 7).unwrap();
+    // They went into the room, and there was enough.
+    assert_eq!(length(), made);
+
+    // What a crash leaves, with the room behind the log's end.
+    let copy = folder.path().join("copy");
+    std::fs::copy(&path, &copy).unwrap();
+    std::fs::copy(&log, folder.path().join("copy-wal")).unwrap();
+    assert_eq!(rows(&copy), 5);
+    let integrity: String = Connection::open(&copy)
+      .unwrap()
+      .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+      .unwrap();
+    assert_eq!(integrity, "ok");
+    // Another connection, which may be another process, goes on where the log ends.
+    Connection::open(&path)
+      .unwrap()
+      .execute("INSERT INTO t VALUES (2)", [])
+      .unwrap();
+    assert_eq!(rows(&path), 6);
+  }
+
+  #[test]
+  fn while_somebody_else_writes_the_file_is_left_alone() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("kv");
+    let connection = Connection::open(&path).unwrap();
+    connection
+      .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (x)")
+      .unwrap();
+    connection.busy_timeout(std::time::Duration::ZERO).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let log = folder.path().join("kv-wal");
+    let before = std::fs::metadata(&log).unwrap().len();
+    assert!(LogRoom::default().make(&connection, 2).is_err());
+    assert_eq!(std::fs::metadata(&log).unwrap().len(), before);
+  }
+}
