@@ -1,6 +1,5 @@
 // Type declarations of Deno KV as this library provides it: for editors, and for `tsc` with
-// "lib": ["esnext"]. The signatures are those of Deno 2's own declarations. (Queues and watch are
-// not here yet: neither are the methods.)
+// "lib": ["esnext", "dom"]. The signatures are those of Deno 2's own declarations.
 
 declare namespace Deno {
   /**

@@ -1,6 +1,8 @@
 //! How cost grows: with the number of keys, with the length of a list, and with what others write.
 
-use anyhow::{Context, Result};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
 
 use crate::program::Program;
 use crate::table::{Cell, Row, Table, median};
@@ -10,11 +12,18 @@ const MANY: &str = "5000000";
 
 /// At most: `get` among five million keys over `get` among ten thousand.
 const GET_BOUND: f64 = 2.0;
-/// At most: memory late in a list over memory early in it. It is flat but for the garbage collector's
-/// moods.
+/// At most: memory late over memory early. It is flat but for the garbage collector's moods.
 const MEMORY_BOUND: f64 = 1.3;
 /// At most: the 99th percentile of a `get` beside a busy writer over the same in peace.
 const BUSY_BOUND: f64 = 3.0;
+
+/// At most: a commit beside many watchers of other keys over one without. A lookup in a table is all there
+/// is to it; the rest is the garbage collector, which has more to look at.
+const WATCHED_BOUND: f64 = 1.2;
+/// At most: the 99th percentile of a `set` while rows are removed over the same in peace.
+const EXPIRY_BOUND: f64 = 10.0;
+/// When the rows expire: so many milliseconds after the script's start.
+const EXPIRY_MS: &str = "60000";
 
 fn numbers(printed: &str) -> Result<Vec<f64>> {
   printed
@@ -23,13 +32,32 @@ fn numbers(printed: &str) -> Result<Vec<f64>> {
     .collect()
 }
 
+/// Two numbers that a script prints.
+fn pair(kv: &Program, script: &str, folder: &Path, arguments: &[String]) -> Result<(f64, f64)> {
+  let printed = numbers(&kv.run(script, folder, arguments)?)?;
+  match printed[..] {
+    [before, after] => Ok((before, after)),
+    _ => bail!("{script} printed {printed:?}"),
+  }
+}
+
+/// The same several times, in an empty folder each: the medians.
+fn medians(kv: &Program, script: &str, arguments: &[String], rounds: usize) -> Result<(f64, f64)> {
+  let pairs = (0..rounds).map(|_| {
+    let folder = tempfile::tempdir_in("target")?;
+    pair(kv, script, folder.path(), arguments)
+  });
+  let (before, after) = pairs.collect::<Result<(Vec<_>, Vec<_>)>>()?;
+  Ok((median(before), median(after)))
+}
+
 pub fn measure(kv: &Program, rounds: usize) -> Result<Table> {
   let few = tempfile::tempdir_in("target")?;
   let many = tempfile::tempdir_in("target")?;
   kv.run("grow_fill.js", few.path(), &[FEW.into()])?;
   kv.run("grow_fill.js", many.path(), &[MANY.into()])?;
   let mut rows = Vec::new();
-  let mut add = |what: &str, before: f64, after: f64, bound: f64| {
+  let mut add = |what: &str, (before, after): (f64, f64), bound: f64| {
     rows.push(Row {
       what: what.into(),
       cells: vec![
@@ -40,36 +68,40 @@ pub fn measure(kv: &Program, rounds: usize) -> Result<Table> {
     });
   };
 
-  let [mut gets_few, mut gets_many, mut idle, mut busy] = [const { Vec::new() }; 4];
+  let [mut gets_few, mut gets_many] = [const { Vec::new() }; 2];
   for _ in 0..rounds {
     gets_few.push(kv.measure("grow_get.js", few.path(), &[FEW.into()])?);
     gets_many.push(kv.measure("grow_get.js", many.path(), &[MANY.into()])?);
-    let folder = tempfile::tempdir_in("target")?;
-    let printed = numbers(&kv.run("busy.js", folder.path(), &[])?)?;
-    idle.extend(printed.first());
-    busy.extend(printed.get(1));
   }
   add(
     "`get`, µs: 10 thousand keys, 5 million",
-    median(gets_few),
-    median(gets_many),
+    (median(gets_few), median(gets_many)),
     GET_BOUND,
   );
-  let memory = numbers(&kv.run("grow_list.js", many.path(), &[MANY.into()])?)?;
-  let (Some(early), Some(late)) = (memory.first(), memory.get(1)) else {
-    anyhow::bail!("grow_list.js printed {memory:?}");
-  };
   add(
-    "memory, MB: after 100 thousand entries of a list, up to 5 million",
-    *early,
-    *late,
+    "memory, MB: after a million entries of a list, up to 5 million",
+    pair(kv, "grow_list.js", many.path(), &[MANY.into()])?,
     MEMORY_BOUND,
   );
   add(
     "99th percentile of `get`, µs: in peace, beside a task that writes",
-    median(idle),
-    median(busy),
+    medians(kv, "busy.js", &[], rounds)?,
     BUSY_BOUND,
+  );
+  add(
+    "`:memory:` `set`, µs: alone, beside 10,000 watchers of other keys",
+    medians(kv, "watch_many.js", &[], rounds)?,
+    WATCHED_BOUND,
+  );
+  add(
+    "99th percentile of `set`, µs: in peace, while a million expired rows are removed",
+    medians(kv, "expire_many.js", &[EXPIRY_MS.into()], 1)?,
+    EXPIRY_BOUND,
+  );
+  add(
+    "memory, MB: a million messages wait, handlers at work on them",
+    medians(kv, "queue_many.js", &[], 1)?,
+    MEMORY_BOUND,
   );
   Ok(Table {
     title: "How cost grows",

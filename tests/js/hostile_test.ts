@@ -54,6 +54,98 @@ Deno.test(
 );
 
 Deno.test(
+  "patched prototypes are not called by queues and watchers",
+  withKv(async (kv) => {
+    const targets: [Any, PropertyKey][] = [
+      [Array.prototype, "map"],
+      [Array.prototype, "push"],
+      [Array.prototype, "slice"],
+      [Array.prototype, Symbol.iterator],
+      [Promise.prototype, "then"],
+      [Promise.prototype, "finally"],
+      [Promise, "resolve"],
+      [String.prototype, "split"],
+      // Not Function.prototype.call: deno_core calls it, in every op that waits.
+      [Function.prototype, "apply"],
+    ];
+    let arrived: (message: unknown) => void;
+    const listening = kv.listenQueue((message) => arrived(message));
+    for (const [i, [target, name]] of targets.entries()) {
+      const reader = kv.watch([["a"]]).getReader();
+      await patched(target, name, boom, async () => {
+        const message = new Promise((resolve) => arrived = resolve);
+        await kv.enqueue(i, { keysIfUndelivered: [["lost"]], backoffSchedule: [1] });
+        if (await message !== i) throw new Error("another message came");
+        await reader.read();
+        await kv.set(["a"], i);
+        const { value } = await reader.read();
+        if (value?.[0].value !== i) throw new Error("another value came");
+      });
+      await reader.cancel();
+    }
+    kv.close();
+    await listening;
+  }),
+);
+
+Deno.test(
+  "a handler may throw anything, and its message still ends",
+  withKv(async (kv) => {
+    const thrown: Any[] = [
+      undefined,
+      null,
+      Symbol("x"),
+      Object.create(null),
+      new Proxy({}, { get: boom, getPrototypeOf: boom, has: boom }),
+      {
+        get stack() {
+          return boom();
+        },
+        toString: boom,
+      },
+    ];
+    let count = 0;
+    const listening = kv.listenQueue((i: number) => {
+      count++;
+      throw thrown[i];
+    });
+    for (const i of thrown.keys()) {
+      await kv.enqueue(i, { backoffSchedule: [], keysIfUndelivered: [["lost", i]] });
+    }
+    const deadline = Date.now() + 10_000;
+    const lost = () => kv.getMany(thrown.map((_, i) => ["lost", i]));
+    while ((await lost()).some((entry) => entry.value === null)) {
+      if (Date.now() > deadline) throw new Error("a message has not ended");
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assertEquals(count, thrown.length);
+    kv.close();
+    await listening;
+  }),
+);
+
+Deno.test(
+  "a handler that closes, listens and enqueues while it is at work",
+  withKv(async (kv) => {
+    const seen: unknown[] = [];
+    let inner: Promise<void> | undefined;
+    const listening = kv.listenQueue(async (message) => {
+      seen.push(message);
+      if (message === "first") {
+        inner = kv.listenQueue((message) => void seen.push(message));
+        await kv.enqueue("second");
+        while (seen.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+        kv.close();
+      }
+    });
+    await kv.enqueue("first");
+    await listening;
+    await inner;
+    assertEquals(seen, ["first", "second"]);
+  }),
+);
+
+Deno.test(
   "setters on Object.prototype don't see entries",
   withKv(async (kv) => {
     await kv.set(["a"], 1);

@@ -60,12 +60,17 @@ fn commit(store: &dyn Store, mutations: Vec<Mutation>) -> Result<CommitOutcome, 
   store.atomic_write(write(mutations)).wait_blocking()
 }
 
+/// The entry of a key: by both ways there are, which must agree.
 fn get(store: &dyn Store, key: &str) -> Option<Entry> {
   let mut ranges = store
     .snapshot_read(vec![ReadRange::point(key.into())])
     .wait_blocking()
     .unwrap();
-  ranges.pop().unwrap().pop()
+  let entry = ranges.pop().unwrap().pop();
+  if let Some(at_once) = store.get_at_once(key.as_bytes()) {
+    assert_eq!(at_once.unwrap(), entry);
+  }
+  entry
 }
 
 fn text(store: &dyn Store, key: &str) -> Option<String> {
