@@ -1,5 +1,7 @@
 use deno_core::error::ResourceError;
+use deno_error::JsErrorBox;
 
+use crate::js_value::JsValueError;
 use crate::key::{BigIntTooLargeError, KeyDecodeError};
 use crate::selector::SelectorError;
 use crate::store::StoreError;
@@ -151,6 +153,10 @@ pub enum KvError {
     source: std::io::Error,
   },
 
+  /// The embedder's hook does not allow the database to be opened: its own class and message.
+  #[class(inherit)]
+  #[error(transparent)]
+  Denied(JsErrorBox),
   /// The database file can't be opened.
   #[class(generic)]
   #[error("{0}")]
@@ -159,6 +165,11 @@ pub enum KvError {
   #[class(type)]
   #[error(transparent)]
   Store(#[from] StoreError),
+
+  /// From Rust: a value that does not fit the type it was asked for.
+  #[class(type)]
+  #[error(transparent)]
+  Value(#[from] JsValueError),
 
   /// The engine has thrown; JavaScript sees that exception and not this.
   #[class(generic)]

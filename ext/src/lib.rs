@@ -1,37 +1,115 @@
-//! Deno KV for any `deno_core` runtime: `Deno.openKv()` on an embedded SQLite store.
+//! Deno KV for any `deno_core` runtime: `Deno.openKv()` on an embedded SQLite store, and the same store
+//! from Rust.
 //!
-//! ```no_run
-//! use deno_core::{JsRuntime, RuntimeOptions};
+//! # A script with a store
 //!
-//! let mut runtime = JsRuntime::new(RuntimeOptions {
-//!   extensions: vec![kv_ext::init(kv_ext::KvOptions::default())],
-//!   ..Default::default()
-//! });
+//! ```
+//! use deno_core::{JsRuntime, PollEventLoopOptions, RuntimeOptions, url::Url};
+//! use kv_ext::KvOptions;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::TempDir::new()?;
+//! # let file = folder.path().join("kv.sqlite3");
+//! let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! tokio.block_on(async {
+//!   let mut runtime = JsRuntime::new(RuntimeOptions {
+//!     extensions: vec![kv_ext::init(KvOptions::default().default_path(file))],
+//!     ..Default::default()
+//!   });
+//!   let code = r#"
+//!     const kv = await Deno.openKv();
+//!     const { value } = await kv.get(["runs"]);
+//!     await kv.set(["runs"], (value ?? 0) + 1);
+//!     kv.close();
+//!   "#;
+//!   let url = Url::parse("file:///main.js")?;
+//!   let module = runtime.load_main_es_module_from_code(&url, code).await?;
+//!   let evaluated = runtime.mod_evaluate(module);
+//!   runtime.run_event_loop(PollEventLoopOptions::default()).await?;
+//!   Ok(evaluated.await?)
+//! })
+//! # }
 //! ```
 //!
 //! A script in that runtime has `Deno.openKv`, `Deno.Kv`, `Deno.AtomicOperation`,
 //! `Deno.KvListIterator` and `Deno.KvU64`, which behave as they do in Deno 2, on files that Deno
-//! opens too. The engine is chosen by feature: `v8` (default) or `quickjs`.
+//! opens too. A `globalThis.Deno` that is there is added to; where there is none it is made; nothing else
+//! of the global object is touched. [`TYPE_DECLARATIONS`] are for editors and `tsc`.
+//!
+//! The extension needs no other of Deno's, and may stand before or after them. Only `watch` needs a
+//! `ReadableStream` on the global object, which `deno_web` brings. For a runtime that starts from a
+//! snapshot there are [`lazy_init`] and [`args`].
+//!
+//! # The same store from Rust
+//!
+//! ```
+//! use kv_ext::{Store, Value, key};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), kv_ext::KvError> {
+//! # let folder = tempfile::TempDir::new().unwrap();
+//! # let file = folder.path().join("kv.sqlite3");
+//! let store = Store::open(file)?;
+//! store.set(key!["runs"], 7).await?;
+//! let runs = store.get(key!["runs"]).await?;
+//! assert_eq!(runs.unwrap().value.deserialize::<u32>()?, 7);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Store`] has what a script has: get, list, atomic operations, the queue, and `watch` as a `Stream`. All
+//! who open a file in a process, runtimes on any thread and Rust, share one writer and one notifier;
+//! [`KvOptions::default_store`] shares a database in memory too.
+//!
+//! # What an embedder decides
+//!
+//! [`KvOptions`]: which database a script without a path gets, which may be opened at all (a hook), what a
+//! write survives ([`Durability`]), [`Limits`], how many queue handlers are at work, and the clock.
+//! Every operation is a `tracing` span.
+//!
+//! A runtime that is dropped lets go of everything, with or without `close()`. Writes that were begun are
+//! finished; messages that handlers were at work on go to whoever listens next.
+//!
+//! # Errors
+//!
+//! [`KvError`] is every error there is, with the class and the message that a Deno user knows. After an
+//! error nothing of a write is stored. No input, from a script or from a file, makes the crate panic.
+//!
+//! # Engines
+//!
+//! The engine is chosen by feature: `v8` (default) or `quickjs`. Files are the same with both.
+//!
+//! # For those who read the source
 //!
 //! Calls go one way: `js/` (the shape of arguments, the state of iterators), `ops` (JavaScript
-//! values to bytes and back, limits), [`store`] (commit or read).
+//! values to bytes and back, limits), [`store`] (commit or read). `client` is beside `ops`: the same for
+//! Rust values.
 
 #![deny(missing_docs)]
 
+mod client;
 mod error;
+mod js_value;
 pub mod key;
 mod limits;
+mod location;
 mod ops;
 mod options;
 mod selector;
 pub mod store;
 mod value;
 mod versionstamp;
-#[cfg(any(feature = "quickjs", test))]
 mod wire;
 
+pub use client::{
+  Atomic, Deliveries, Delivery, Entry, List, ListOptions, MessageOptions, Store, Watch,
+};
+pub use deno_error::JsErrorBox;
 pub use error::KvError;
+pub use js_value::{JsValue, JsValueError};
+pub use key::{Key, KeyPart};
 pub use limits::Limits;
+pub use location::Location;
 pub use options::KvOptions;
 pub use selector::{Selector, SelectorError};
 pub use store::Durability;

@@ -1,22 +1,41 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use deno_error::JsErrorBox;
+use sha2::{Digest, Sha256};
+
+use crate::client::Store;
 use crate::limits::Limits;
+use crate::location::Location;
 use crate::store::sqlite::SqliteOptions;
 use crate::store::{Clock, Durability, SystemClock};
 
-/// What an embedder decides for its runtime: where databases without a path live, what calls may
-/// be as large as, and what time it is.
+/// Decides whether a database may be opened, and where it is.
+pub(crate) type OpenHook = Arc<dyn Fn(&Location) -> Result<Location, JsErrorBox> + Send + Sync>;
+
+/// What an embedder decides for its runtime: where databases without a path live, which may be opened,
+/// what calls may be as large as, how durable a write is, and what time it is.
 ///
 /// ```
-/// let options = kv_ext::KvOptions::default().default_path("data/app/kv.sqlite3");
+/// use kv_ext::{Durability, KvOptions};
+///
+/// let options = KvOptions::default()
+///   .storage("data", "file:///app/main.js")
+///   .durability(Durability::Full)
+///   .queue_concurrency(10);
 /// let extension = kv_ext::init(options);
 /// ```
+///
+/// Every call of the store is a span of [`tracing`](https://docs.rs/tracing), with target `kv_ext` and
+/// level debug: `kv.get`, `kv.read`, `kv.commit`, `kv.watch`, `kv.receive`, `kv.finish`. It lasts from
+/// the call to its answer. An error is an event of level warn inside it.
 #[derive(Clone)]
 #[must_use]
 pub struct KvOptions {
   pub(crate) default_path: Option<PathBuf>,
   pub(crate) default_label: Option<String>,
+  pub(crate) default_store: Option<Store>,
+  pub(crate) open_hook: Option<OpenHook>,
   pub(crate) limits: Limits,
   pub(crate) clock: Arc<dyn Clock>,
   pub(crate) durability: Durability,
@@ -28,6 +47,8 @@ impl Default for KvOptions {
     Self {
       default_path: None,
       default_label: None,
+      default_store: None,
+      open_hook: None,
       limits: Limits::default(),
       clock: Arc::new(SystemClock),
       durability: Durability::default(),
@@ -41,6 +62,58 @@ impl KvOptions {
   /// missing. Without this, such a call rejects with a `TypeError`.
   pub fn default_path(mut self, path: impl Into<PathBuf>) -> Self {
     self.default_path = Some(path.into());
+    self
+  }
+
+  /// A database for each script, as Deno has it: `Deno.openKv()` without a path opens
+  /// `<folder>/<SHA-256 of identity, in hex>/kv.sqlite3`, and [`default_label`](Self::default_label) is
+  /// the identity. What makes a script the same script is the embedder's to say; Deno and `kv` take the
+  /// URL of its main module.
+  pub fn storage(self, folder: impl AsRef<Path>, identity: &str) -> Self {
+    let mut name = String::with_capacity(64);
+    for byte in Sha256::digest(identity) {
+      name.push_str(&format!("{byte:02x}"));
+    }
+    let path = folder.as_ref().join(name).join("kv.sqlite3");
+    self.default_path(path).default_label(identity)
+  }
+
+  /// The file that [`default_path`](Self::default_path) or [`storage`](Self::storage) has chosen.
+  #[must_use]
+  pub fn default_file(&self) -> Option<&Path> {
+    self.default_path.as_deref()
+  }
+
+  /// The database that `Deno.openKv()` without a path opens: one that is open already, also in memory,
+  /// which all runtimes with this store share with each other and with Rust. It is not asked of the
+  /// hook; closing a script's handle leaves it open.
+  pub fn default_store(mut self, store: Store) -> Self {
+    self.default_store = Some(store);
+    self
+  }
+
+  /// Is asked before any database is opened, whichever way a script has named it, the default one
+  /// included. It may allow it (`Ok` of what it was given), put another in its place, or refuse with an
+  /// error, which the script gets.
+  ///
+  /// ```
+  /// use kv_ext::{JsErrorBox, KvOptions, Location};
+  ///
+  /// let options = KvOptions::default().open_hook(|location| match location {
+  ///   Location::File(path) if !path.starts_with("/srv/data") => Err(JsErrorBox::new(
+  ///     "NotCapable",
+  ///     format!("no access to {}", path.display()),
+  ///   )),
+  ///   allowed => Ok(allowed.clone()),
+  /// });
+  /// ```
+  ///
+  /// It is called on the runtime's thread; it can't call into JavaScript.
+  pub fn open_hook(
+    mut self,
+    hook: impl Fn(&Location) -> Result<Location, JsErrorBox> + Send + Sync + 'static,
+  ) -> Self {
+    self.open_hook = Some(Arc::new(hook));
     self
   }
 

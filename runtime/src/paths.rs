@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use deno_core::url::Url;
-use sha2::{Digest, Sha256};
+use kv_ext::KvOptions;
 
 /// The URL of a script given on the command line.
 pub fn module_url(file: &Path) -> Result<Url> {
@@ -35,14 +35,16 @@ fn data_dir() -> Result<PathBuf> {
     .context("this system names no folder for data: set KV_DATA_DIR to one")
 }
 
-/// The file that `Deno.openKv()` opens in a script: one folder for each main module.
+/// How a script's store is opened: a database for each main module.
+pub fn kv_options(main_module: &Url) -> Result<KvOptions> {
+  Ok(KvOptions::default().storage(data_dir()?, main_module.as_str()))
+}
+
+/// The file that `Deno.openKv()` opens in a script.
 pub fn default_database(main_module: &Url) -> Result<PathBuf> {
-  let hash = Sha256::digest(main_module.as_str());
-  let mut folder = String::with_capacity(64);
-  for byte in hash {
-    folder.push_str(&format!("{byte:02x}"));
-  }
-  Ok(data_dir()?.join(folder).join("kv.sqlite3"))
+  let options = kv_options(main_module)?;
+  let file = options.default_file().map(Path::to_path_buf);
+  file.context("this script has no default database")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use deno_core::{
   JsRuntime, PollEventLoopOptions, RuntimeOptions, SharedArrayBufferStore, scope, v8,
 };
 use kv_bootstrap::{ExitCode, Script};
-use kv_ext::{Durability, KvOptions};
+use kv_ext::Durability;
 
 use crate::modules::{Config, FileLoader};
 use crate::paths;
@@ -32,7 +32,7 @@ impl Worker {
   /// # Errors
   /// Its `deno.json` can't be read, or there is no place for its database.
   pub fn new(main_module: Url, args: Vec<String>, durability: Durability) -> Result<Self> {
-    let database = paths::default_database(&main_module)?;
+    let kv = paths::kv_options(&main_module)?.durability(durability);
     let config = Config::find(&main_module)?;
     let exit_code = ExitCode::default();
     let mut runtime = JsRuntime::new(RuntimeOptions {
@@ -41,10 +41,7 @@ impl Worker {
           args,
           main_module: main_module.to_string(),
         },
-        kv: KvOptions::default()
-          .default_path(database)
-          .durability(durability)
-          .default_label(main_module.as_str()),
+        kv,
         exit_code: exit_code.clone(),
       }),
       module_loader: Some(Rc::new(FileLoader::new(config))),

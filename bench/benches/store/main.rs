@@ -22,7 +22,7 @@ use futures::future::join_all;
 use kv_ext::Value;
 use kv_ext::key::{Key, KeyPart};
 use kv_ext::store::sqlite::{SqliteOptions, open_file};
-use kv_ext::store::{AtomicWrite, Mutation, MutationKind, ReadRange, Store};
+use kv_ext::store::{AtomicWrite, Backend, Mutation, MutationKind, ReadRange};
 use peer::Peer;
 use raw::Raw;
 
@@ -66,7 +66,7 @@ fn range(i: &mut u64) -> (Vec<u8>, Vec<u8>) {
 }
 
 struct Stores {
-  ours: Arc<dyn Store>,
+  ours: Arc<dyn Backend>,
   raw: Raw,
   peer: Peer,
   runtime: tokio::runtime::Runtime,

@@ -14,8 +14,10 @@
 //!
 //! All keys that start with the parts of `prefix` lie in `[prefix 00, prefix ff)`.
 
+mod convert;
 mod decode;
 mod encode;
+mod show;
 
 use num_bigint::BigInt;
 

@@ -11,11 +11,11 @@ use super::watch::Watching;
 use crate::error::KvError;
 use crate::limits::Limits;
 use crate::options::KvOptions;
-use crate::store::{Answer, Clock, CommitOutcome, Entry, Store, StoreError};
+use crate::store::{Answer, Backend, Clock, CommitOutcome, Entry, StoreError};
 
 /// What is behind a `Deno.Kv` object: an open database, until it is closed.
 pub(crate) struct Handle {
-  store: RefCell<Option<Arc<dyn Store>>>,
+  store: RefCell<Option<Arc<dyn Backend>>>,
   pub(super) limits: Limits,
   pub(super) clock: Arc<dyn Clock>,
   /// Calls that a thread is at work on.
@@ -56,7 +56,7 @@ impl<T> WeakList<T> {
 }
 
 impl Handle {
-  pub(super) fn new(store: Arc<dyn Store>, options: KvOptions) -> Rc<Self> {
+  pub(super) fn new(store: Arc<dyn Backend>, options: KvOptions) -> Rc<Self> {
     let KvOptions {
       limits,
       clock,
@@ -76,7 +76,7 @@ impl Handle {
   }
 
   /// The store, or `BadResource` after `close()`.
-  pub(super) fn store(&self) -> Result<Ref<'_, Arc<dyn Store>>, KvError> {
+  pub(super) fn store(&self) -> Result<Ref<'_, Arc<dyn Backend>>, KvError> {
     Ref::filter_map(self.store.borrow(), Option::as_ref)
       .map_err(|_| KvError::Closed(ResourceError::BadResourceId))
   }

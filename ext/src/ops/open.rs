@@ -1,22 +1,19 @@
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use deno_core::url::Url;
 use deno_core::{OpState, op2};
 
 use super::handle::{Handle, HandleObject, OpenHandles};
 use crate::error::KvError;
+use crate::location::Location;
 use crate::options::KvOptions;
 use crate::store::sqlite;
+use crate::store::{Backend, StoreError, Traced};
 
 /// What a path given to `openKv` means.
-#[derive(Debug, PartialEq)]
-enum Location {
-  Memory,
-  File(PathBuf),
-}
-
 fn locate(path: &str) -> Result<Location, KvError> {
   if path == ":memory:" {
     return Ok(Location::Memory);
@@ -46,24 +43,57 @@ fn locate(path: &str) -> Result<Location, KvError> {
   Ok(Location::File(PathBuf::from(path)))
 }
 
-fn default_location(options: &KvOptions) -> Result<Location, KvError> {
-  let path = options
-    .default_path
-    .as_deref()
-    .ok_or(KvError::NoDefaultPath)?;
+/// The same path from the root, without `.` and `..`. Where that would be another file, because a part
+/// of the path is a symbolic link, the store refuses the path.
+fn normalize(path: &Path) -> std::io::Result<PathBuf> {
+  let mut normal = PathBuf::new();
+  for part in std::path::absolute(path)?.components() {
+    match part {
+      Component::CurDir => {}
+      Component::ParentDir => {
+        normal.pop();
+      }
+      part => normal.push(part),
+    }
+  }
+  Ok(normal)
+}
+
+/// Asks the embedder.
+fn allow(options: &KvOptions, location: Location) -> Result<Location, KvError> {
+  let Some(hook) = &options.open_hook else {
+    return Ok(location);
+  };
+  let location = match location {
+    Location::File(path) => {
+      let cannot_open = |error: std::io::Error| {
+        KvError::Open(StoreError::CannotOpen {
+          path: path.clone(),
+          reason: error.to_string(),
+        })
+      };
+      Location::File(normalize(&path).map_err(cannot_open)?)
+    }
+    memory => memory,
+  };
+  hook(&location).map_err(KvError::Denied)
+}
+
+/// Makes the folder of the default database, if it is missing.
+fn make_default_folder(path: &Path, label: Option<&str>) -> Result<(), KvError> {
   let folder = path.parent().unwrap_or(Path::new(""));
   let failed = |source| KvError::DefaultFolder {
     path: folder.display().to_string(),
     source,
   };
   std::fs::create_dir_all(folder).map_err(failed)?;
-  if let Some(label) = &options.default_label {
+  if let Some(label) = label {
     let file = folder.join("script.txt");
     if !file.exists() {
       std::fs::write(file, format!("{label}\n")).map_err(failed)?;
     }
   }
-  Ok(Location::File(path.to_path_buf()))
+  Ok(())
 }
 
 /// Opens a database. A file that may take its time is opened on a thread of its own.
@@ -74,25 +104,39 @@ pub async fn op_kv_open(
   #[string] path: Option<String>,
 ) -> Result<HandleObject, KvError> {
   let options = state.borrow().borrow::<KvOptions>().clone();
-  let location = match path {
-    Some(path) => locate(&path)?,
-    None => default_location(&options)?,
+  let backend = match (&path, &options.default_store) {
+    (None, Some(store)) => store.backend().clone(),
+    _ => Traced::new(open(path, &options).await?),
   };
-  let sqlite = options.sqlite();
-  let store = match location {
-    Location::Memory => sqlite::open_memory(&sqlite),
-    Location::File(path) => match sqlite::open_file_at_once(&path, &sqlite) {
-      Some(result) => result,
-      None => deno_core::unsync::spawn_blocking(move || sqlite::open_file(&path, &sqlite))
-        .await
-        // The runtime is shutting down.
-        .unwrap_or(Err(crate::store::StoreError::Stopped)),
-    },
-  }
-  .map_err(KvError::Open)?;
-  let handle = Handle::new(store, options);
+  let handle = Handle::new(backend, options);
   state.borrow().borrow::<OpenHandles>().add(&handle);
   Ok(HandleObject(handle))
+}
+
+async fn open(path: Option<String>, options: &KvOptions) -> Result<Arc<dyn Backend>, KvError> {
+  let is_default = path.is_none();
+  let asked = match path {
+    Some(path) => locate(&path)?,
+    None => Location::File(options.default_path.clone().ok_or(KvError::NoDefaultPath)?),
+  };
+  let location = allow(options, asked)?;
+  let sqlite = options.sqlite();
+  match location {
+    Location::Memory => sqlite::open_memory(&sqlite),
+    Location::File(path) => {
+      if is_default {
+        make_default_folder(&path, options.default_label.as_deref())?;
+      }
+      match sqlite::open_file_at_once(&path, &sqlite) {
+        Some(result) => result,
+        None => deno_core::unsync::spawn_blocking(move || sqlite::open_file(&path, &sqlite))
+          .await
+          // The runtime is shutting down.
+          .unwrap_or(Err(StoreError::Stopped)),
+      }
+    }
+  }
+  .map_err(KvError::Open)
 }
 
 /// Closes a handle; false if it was closed before.
@@ -114,6 +158,18 @@ mod tests {
       locate("file:///tmp/a%20b").unwrap(),
       Location::File("/tmp/a b".into())
     );
+  }
+
+  #[test]
+  fn a_path_has_one_form() {
+    for path in ["/a/b", "/a/./b", "/a/x/../b", "/../a//b/"] {
+      assert_eq!(
+        normalize(Path::new(path)).unwrap(),
+        Path::new("/a/b"),
+        "{path}"
+      );
+    }
+    assert!(normalize(Path::new("b")).unwrap().is_absolute());
   }
 
   #[test]

@@ -3,8 +3,10 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::StoreError;
+use super::traced::report;
 
 /// What a store call returns: the result, when it is there already, or where it will come.
 ///
@@ -19,6 +21,15 @@ pub enum Answer<T> {
 }
 
 impl<T> Answer<T> {
+  /// Ends the span when the answer is there, and reports an error in it.
+  pub(super) fn traced(mut self, span: Span) -> Self {
+    match &mut self {
+      Self::Now(result) => report(&span, result),
+      Self::Later(pending) => pending.span = span,
+    }
+    self
+  }
+
   /// The result, as soon as it is there.
   ///
   /// # Errors
@@ -53,6 +64,7 @@ pub trait Drive: Send + Sync {
 pub struct Pending<T> {
   receiver: oneshot::Receiver<Result<T, StoreError>>,
   driver: Option<Arc<dyn Drive>>,
+  span: Span,
 }
 
 impl<T> Pending<T> {
@@ -62,17 +74,19 @@ impl<T> Pending<T> {
       yield_once().await;
       driver.drive();
     }
-    self.receiver.await.unwrap_or(Err(StoreError::Stopped))
+    let result = self.receiver.await.unwrap_or(Err(StoreError::Stopped));
+    report(&self.span, &result);
+    result
   }
 
   fn wait_blocking(self) -> Result<T, StoreError> {
     if let Some(driver) = self.driver {
       driver.drive();
     }
-    self
-      .receiver
-      .blocking_recv()
-      .unwrap_or(Err(StoreError::Stopped))
+    let result = self.receiver.blocking_recv();
+    let result = result.unwrap_or(Err(StoreError::Stopped));
+    report(&self.span, &result);
+    result
   }
 }
 
@@ -96,5 +110,10 @@ pub type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// can do for it.
 pub fn answer_channel<T>(driver: Option<Arc<dyn Drive>>) -> (Reply<T>, Answer<T>) {
   let (sender, receiver) = oneshot::channel();
-  (sender, Answer::Later(Pending { receiver, driver }))
+  let pending = Pending {
+    receiver,
+    driver,
+    span: Span::none(),
+  };
+  (sender, Answer::Later(pending))
 }

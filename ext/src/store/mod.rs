@@ -1,6 +1,6 @@
 //! The storage engine: what a database can do, and SQLite doing it.
 //!
-//! Plain Rust: nothing in here knows `deno_core` or a JavaScript engine. [`Store`] is the whole
+//! Plain Rust: nothing in here knows `deno_core` or a JavaScript engine. [`Backend`] is the whole
 //! vocabulary, and nothing above it may assume that there is a file: a remote or a distributed
 //! engine implements the same few calls.
 
@@ -11,6 +11,7 @@ mod error;
 mod number;
 mod queue;
 pub mod sqlite;
+mod traced;
 mod watch;
 mod write;
 
@@ -22,6 +23,7 @@ pub use clock::{Clock, SystemClock};
 pub use durability::Durability;
 pub use error::StoreError;
 pub use queue::{DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId};
+pub use traced::Traced;
 pub use watch::{Signal, Watcher};
 pub use write::{AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
 
@@ -29,7 +31,7 @@ use crate::value::Value;
 use crate::versionstamp::Versionstamp;
 
 /// One open database. Handles of the same database may share what is behind them.
-pub trait Store: Send + Sync {
+pub trait Backend: Send + Sync {
   /// Reads all `ranges` from one snapshot: no commit is seen in one of them and not in another.
   /// Entries that have expired are not there.
   ///

@@ -20,7 +20,7 @@ pub const DEFAULT_BACKOFF_MS: [u32; 5] = [100, 1_000, 5_000, 30_000, 60_000];
 /// lives nobody else gets it, and when it dies somebody does, within five seconds.
 #[derive(Debug)]
 pub struct Message {
-  /// What [`Store::finish`](super::Store::finish) needs to know it by.
+  /// What [`Listener::finish`] needs to know it by.
   pub id: MessageId,
   /// The value, in V8's wire format.
   pub payload: Vec<u8>,

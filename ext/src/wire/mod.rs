@@ -83,6 +83,7 @@ pub(crate) mod tag {
 }
 
 /// The flags of a regular expression, as bits, with their letters.
+#[cfg(any(feature = "quickjs", test))]
 pub(crate) const REGEXP_FLAGS: [(char, u32); 8] = [
   ('d', 1 << 7),
   ('g', 1 << 0),

@@ -42,6 +42,16 @@ impl<'a> Reader<'a> {
     self.bytes.len() - self.position
   }
 
+  /// Where it is.
+  pub(crate) fn position(&self) -> usize {
+    self.position
+  }
+
+  /// Goes to where it was once.
+  pub(crate) fn seek(&mut self, position: usize) {
+    self.position = position.min(self.bytes.len());
+  }
+
   fn byte(&mut self) -> Result<u8> {
     let byte = *self.bytes.get(self.position).ok_or(MalformedError)?;
     self.position += 1;
@@ -126,6 +136,7 @@ impl<'a> Reader<'a> {
   }
 
   /// A string with its tag, as UTF-16 code units.
+  #[cfg(any(feature = "quickjs", test))]
   pub(crate) fn string(&mut self) -> Result<Vec<u16>> {
     let tag = self.tag()?;
     self.string_of(tag)

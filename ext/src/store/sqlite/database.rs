@@ -15,8 +15,8 @@ use super::task::Job;
 use super::writer::Writer;
 use super::{SqliteOptions, connect, queue, thread};
 use crate::store::{
-  Answer, AtomicWrite, CommitOutcome, Durability, Entry, Listener, Message, MessageId, ReadRange,
-  Store, StoreError, Watcher, answer_channel,
+  Answer, AtomicWrite, Backend, CommitOutcome, Durability, Entry, Listener, Message, MessageId,
+  ReadRange, StoreError, Watcher, answer_channel,
 };
 
 /// Up to so many entries are read in the calling thread: a `list` batch of the default size, which
@@ -182,7 +182,7 @@ impl OpenFile {
   }
 }
 
-impl Store for OpenFile {
+impl Backend for OpenFile {
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>> {
     let entries: u64 = ranges
       .iter()

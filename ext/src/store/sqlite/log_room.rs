@@ -11,13 +11,16 @@ use std::ptr;
 
 use rusqlite::{Connection, ffi};
 
-/// How much is added at a time: as much as there is, between these. A script that writes little pays
-/// for little; and no commit waits for more than the second to be synced.
+/// How much is added at a time: as much as there is, between these, in whole `ZEROS`. A script that
+/// writes little pays for little; and no commit waits for more than the second to be synced.
 const LEAST_BYTES: u64 = 64 << 10;
 const MOST_BYTES: u64 = 256 << 10;
 
 /// Where less than this is left, there is to be more: that is some four commits.
 const MARGIN_BYTES: u64 = 32 << 10;
+
+/// SQLite's files take less than 128 KiB in one write.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// What a frame has beside its page.
 const FRAME_HEADER_BYTES: u64 = 24;
@@ -42,7 +45,11 @@ impl LogRoom {
     // Not for the first commit: most scripts that write at all write once.
     if log_pages > 0 && self.is_scarce(connection, log_pages) {
       connection.execute_batch("BEGIN IMMEDIATE")?;
-      self.file_bytes = lengthen(connection).unwrap_or(self.file_bytes);
+      self.file_bytes = match lengthen(connection) {
+        Some(bytes) => bytes,
+        // The file system has no more room, or is of a kind that can't be asked. Not again soon.
+        None => self.file_bytes.saturating_add(MOST_BYTES),
+      };
       // There is nothing to undo; the lock goes.
       connection.execute_batch("ROLLBACK")?;
     }
@@ -91,26 +98,29 @@ fn lengthen(connection: &Connection) -> Option<u64> {
     return None;
   }
   let length = u64::try_from(bytes).ok()?;
-  let more = length.clamp(LEAST_BYTES, MOST_BYTES);
-  let zeros = vec![0u8; usize::try_from(more).ok()?];
-  // SAFETY: the method is the file's own; it reads as many bytes as `zeros` has. They go behind the end
-  // of the file, where SQLite has written nothing, and nobody else writes there: this connection has the
-  // write lock.
-  let code = unsafe {
-    write(
-      file,
-      zeros.as_ptr().cast::<c_void>(),
-      c_int::try_from(zeros.len()).ok()?,
-      bytes,
-    )
-  };
-  if code != ffi::SQLITE_OK {
-    // A part may have been written, on a disk that is full now.
-    // SAFETY: as above; the file gets the length it had.
-    unsafe { truncate(file, bytes) };
-    return None;
+  let wanted = length.clamp(LEAST_BYTES, MOST_BYTES);
+  let mut end = bytes;
+  for _ in 0..wanted / LEAST_BYTES {
+    // SAFETY: the method is the file's own; it reads as many bytes as `ZEROS` has. They go behind the
+    // end of the file, where SQLite has written nothing, and nobody else writes there: this connection
+    // has the write lock.
+    let code = unsafe {
+      write(
+        file,
+        ZEROS.as_ptr().cast::<c_void>(),
+        ZEROS.len() as c_int,
+        end,
+      )
+    };
+    if code != ffi::SQLITE_OK {
+      // A part may have been written, on a disk that is full now.
+      // SAFETY: as above; the file gets the length it had.
+      unsafe { truncate(file, bytes) };
+      return None;
+    }
+    end += ZEROS.len() as ffi::sqlite3_int64;
   }
-  Some(length + more)
+  u64::try_from(end).ok()
 }
 
 #[cfg(test)]
@@ -164,6 +174,30 @@ mod tests {
       .execute("INSERT INTO t VALUES (2)", [])
       .unwrap();
     assert_eq!(rows(&path), 6);
+  }
+
+  #[test]
+  fn the_steps_grow_and_are_made() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("kv");
+    let connection = Connection::open(&path).unwrap();
+    connection
+      .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (x)")
+      .unwrap();
+    let log = folder.path().join("kv-wal");
+    let mut room = LogRoom::default();
+    let mut lengths = vec![std::fs::metadata(&log).unwrap().len()];
+    for pages in (2..500).step_by(2) {
+      room.make(&connection, pages).unwrap();
+      let length = std::fs::metadata(&log).unwrap().len();
+      assert!(length >= u64::from(pages) * 4120);
+      if lengths.last() != Some(&length) {
+        lengths.push(length);
+      }
+    }
+    let steps: Vec<u64> = lengths.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(steps.is_sorted() && steps.len() < 15, "{steps:?}");
+    assert_eq!(steps.last(), Some(&MOST_BYTES));
   }
 
   #[test]

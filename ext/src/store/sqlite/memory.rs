@@ -11,7 +11,7 @@ use super::registry::lock;
 use super::task::{Job, Outcome, Task};
 use super::{SqliteOptions, schema};
 use crate::store::{
-  Answer, AtomicWrite, CommitOutcome, Drive, Durability, Entry, Listener, ReadRange, Store,
+  Answer, AtomicWrite, Backend, CommitOutcome, Drive, Durability, Entry, Listener, ReadRange,
   StoreError, Watcher,
 };
 
@@ -83,7 +83,7 @@ impl Host for Core {
   }
 }
 
-impl Store for MemoryStore {
+impl Backend for MemoryStore {
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>> {
     let core = &self.database.core;
     let now_ms = core.events.now_ms();

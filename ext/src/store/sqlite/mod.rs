@@ -1,9 +1,10 @@
 //! SQLite as the storage engine.
 //!
-//! A database file has one [`Database`] per process, however often it is opened: one writer
-//! thread that owns the write connection and commits everything waiting for it as one
-//! transaction (group commit), and a pool of connections that read WAL snapshots and never wait
-//! for the writer. `:memory:` is one connection, private to its handle.
+//! A database file is opened once per process, however often that is asked for (`registry`,
+//! `database`): with one write connection, on which whoever waits for a write commits everything that
+//! waits as one transaction (`writer`, `committer`, `commit`), and a pool of connections that read WAL
+//! snapshots and never wait for the writer (`reader`). What follows from commits, and from the clock, is
+//! in `events` and `caretaker`. `:memory:` is one connection, private to its handle (`memory`).
 
 mod caretaker;
 mod checkpoint;
@@ -34,7 +35,7 @@ use std::time::Duration;
 
 use database::OpenFile;
 
-use super::{Clock, Durability, Store, StoreError, SystemClock};
+use super::{Backend, Clock, Durability, StoreError, SystemClock};
 
 /// How a SQLite store behaves.
 #[derive(Clone)]
@@ -67,7 +68,7 @@ impl Default for SqliteOptions {
 /// # Errors
 /// The folder does not exist, the path leads through a symbolic link, the file is no SQLite
 /// database or one of a newer format, or another process kept it locked.
-pub fn open_file(path: &Path, options: &SqliteOptions) -> Result<Arc<dyn Store>, StoreError> {
+pub fn open_file(path: &Path, options: &SqliteOptions) -> Result<Arc<dyn Backend>, StoreError> {
   let database = registry::open(path, options)?;
   Ok(Arc::new(OpenFile::new(database, options.durability)))
 }
@@ -80,7 +81,7 @@ pub fn open_file(path: &Path, options: &SqliteOptions) -> Result<Arc<dyn Store>,
 pub fn open_file_at_once(
   path: &Path,
   options: &SqliteOptions,
-) -> Option<Result<Arc<dyn Store>, StoreError>> {
+) -> Option<Result<Arc<dyn Backend>, StoreError>> {
   let opened = registry::open_at_once(path, options)?;
   Some(opened.map(|database| Arc::new(OpenFile::new(database, options.durability)) as _))
 }
@@ -89,6 +90,6 @@ pub fn open_file_at_once(
 ///
 /// # Errors
 /// There is no memory left for it.
-pub fn open_memory(options: &SqliteOptions) -> Result<Arc<dyn Store>, StoreError> {
-  memory::MemoryStore::open(options).map(|store| Arc::new(store) as Arc<dyn Store>)
+pub fn open_memory(options: &SqliteOptions) -> Result<Arc<dyn Backend>, StoreError> {
+  memory::MemoryStore::open(options).map(|store| Arc::new(store) as Arc<dyn Backend>)
 }

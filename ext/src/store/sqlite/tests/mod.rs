@@ -56,12 +56,12 @@ fn write(mutations: Vec<Mutation>) -> AtomicWrite {
   }
 }
 
-fn commit(store: &dyn Store, mutations: Vec<Mutation>) -> Result<CommitOutcome, StoreError> {
+fn commit(store: &dyn Backend, mutations: Vec<Mutation>) -> Result<CommitOutcome, StoreError> {
   store.atomic_write(write(mutations)).wait_blocking()
 }
 
 /// The entry of a key: by both ways there are, which must agree.
-fn get(store: &dyn Store, key: &str) -> Option<Entry> {
+fn get(store: &dyn Backend, key: &str) -> Option<Entry> {
   let mut ranges = store
     .snapshot_read(vec![ReadRange::point(key.into())])
     .wait_blocking()
@@ -73,7 +73,7 @@ fn get(store: &dyn Store, key: &str) -> Option<Entry> {
   entry
 }
 
-fn text(store: &dyn Store, key: &str) -> Option<String> {
+fn text(store: &dyn Backend, key: &str) -> Option<String> {
   get(store, key).map(|entry| match entry.value {
     Value::Bytes(bytes) => String::from_utf8(bytes).unwrap(),
     other => format!("{other:?}"),
@@ -90,7 +90,7 @@ fn range(start: &str, end: &str, limit: u32, reverse: bool) -> ReadRange {
 }
 
 /// A test on a file and on memory: both keep the same promises.
-fn on_both(test: impl Fn(Arc<dyn Store>, Arc<TestClock>)) {
+fn on_both(test: impl Fn(Arc<dyn Backend>, Arc<TestClock>)) {
   let clock = Arc::new(TestClock::default());
   let options = SqliteOptions {
     clock: clock.clone(),

@@ -12,7 +12,7 @@ fn message(payload: &str, due_at: u64, backoff_schedule: &[u32]) -> Enqueue {
   }
 }
 
-fn enqueue(store: &dyn Store, messages: Vec<Enqueue>) {
+fn enqueue(store: &dyn Backend, messages: Vec<Enqueue>) {
   let write = AtomicWrite {
     enqueues: messages,
     ..AtomicWrite::default()
@@ -55,7 +55,7 @@ fn finish(listener: &dyn Listener, messages: Vec<Message>, delivered: bool) {
 }
 
 /// Sets the clock, and wakes the caretaker, whose sleep is measured in real time.
-fn advance(store: &dyn Store, clock: &TestClock, now_ms: u64) {
+fn advance(store: &dyn Backend, clock: &TestClock, now_ms: u64) {
   clock.0.store(now_ms, Ordering::SeqCst);
   drop(store.watch(Vec::new()));
 }

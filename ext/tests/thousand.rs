@@ -1,0 +1,63 @@
+//! A thousand runtimes that are dropped without `close()` leave no thread, no file and no memory. A
+//! process of its own, so that nobody else's are counted.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use kv_ext::KvOptions;
+use support::with_kv;
+
+#[derive(Debug)]
+struct Left {
+  threads: usize,
+  files: usize,
+  /// Resident, in kilobytes.
+  memory: usize,
+}
+
+fn left() -> Left {
+  let status = std::fs::read_to_string("/proc/self/status").unwrap();
+  let number = |name: &str| {
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    let number = line.split_whitespace().nth(1).unwrap();
+    number.parse::<usize>().unwrap()
+  };
+  Left {
+    threads: number("Threads:"),
+    files: std::fs::read_dir("/proc/self/fd").unwrap().count(),
+    memory: number("VmRSS:"),
+  }
+}
+
+#[test]
+fn a_thousand_runtimes_leave_nothing_behind() {
+  let folder = tempfile::TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let run = |rounds: usize| {
+    for _ in 0..rounds {
+      with_kv(KvOptions::default().default_path(&path)).run(
+        "globalThis.kv = await Deno.openKv();
+         globalThis.memory = await Deno.openKv(':memory:');
+         kv.listenQueue(() => new Promise(() => {}));
+         await kv.set(['a'], 1, { expireIn: 60_000 });
+         await memory.set(['a'], 'x'.repeat(10_000));
+         kv.list({ prefix: [] }).next();
+         kv.set(['b'], 1);",
+      );
+    }
+    left()
+  };
+  // What the process keeps once it has it.
+  let before = run(200);
+  let after = run(800);
+  assert!(after.threads <= before.threads, "{before:?} {after:?}");
+  assert!(after.files <= before.files, "{before:?} {after:?}");
+  // A kilobyte each would be a leak; engines and allocators keep a little for themselves.
+  assert!(
+    after.memory < before.memory + 40_000,
+    "{before:?} {after:?}"
+  );
+  assert!(!folder.path().join("kv-wal").exists());
+}
