@@ -1,5 +1,3 @@
-use num_bigint::{BigInt, BigUint, Sign};
-
 use super::{JsValue, JsValueError};
 use crate::wire::{MalformedError, Reader, tag};
 
@@ -175,16 +173,7 @@ impl Decoder<'_> {
   }
 
   fn bigint(&mut self) -> Result<JsValue> {
-    let (negative, digits) = self.reader.bigint()?;
-    let sign = if negative { Sign::Minus } else { Sign::Plus };
-    let mut halves = Vec::with_capacity(digits.len() * 2);
-    for digit in digits {
-      halves.extend([digit as u32, (digit >> 32) as u32]);
-    }
-    Ok(JsValue::BigInt(BigInt::from_biguint(
-      sign,
-      BigUint::new(halves),
-    )))
+    Ok(JsValue::BigInt(self.reader.big_integer()?))
   }
 
   fn string_of(&mut self, tag: u8) -> Result<String> {

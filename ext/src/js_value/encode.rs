@@ -15,15 +15,8 @@ fn write(writer: &mut Writer, value: &JsValue) {
     JsValue::Bool(true) => writer.tag(tag::TRUE),
     JsValue::Bool(false) => writer.tag(tag::FALSE),
     JsValue::Number(number) => writer.number(*number),
-    JsValue::BigInt(number) => {
-      let (sign, digits) = number.to_u64_digits();
-      writer.tag(tag::BIGINT);
-      writer.bigint(sign == num_bigint::Sign::Minus, &digits);
-    }
-    JsValue::U64(number) => {
-      writer.tag(tag::BIGINT);
-      writer.bigint(false, &[*number]);
-    }
+    JsValue::BigInt(number) => writer.big_integer(number),
+    JsValue::U64(number) => writer.big_integer(&(*number).into()),
     JsValue::String(string) => write_string(writer, string),
     JsValue::Date(time) => {
       writer.tag(tag::DATE);

@@ -1,16 +1,10 @@
-//! The numbers that `sum` adds: a U64, or a bigint or number in V8's wire format.
-//!
-//! The format (V8's `src/objects/value-serializer.cc`) is a header, `ff` and the format version
-//! as a varint, then a tag and its data: `I` zigzag varint, `U` varint, `N` little-endian double,
-//! `Z` a varint bit field (bit 0: negative; the rest: length in bytes) and the magnitude's bytes,
-//! little-endian. Varints are LEB128; `00` before a tag is padding.
+//! The numbers that `sum` adds: a U64, or a bigint or number in V8's wire format (`crate::wire`).
 
-use num_bigint::{BigInt, Sign};
+use num_bigint::BigInt;
 
 use super::StoreError;
 use crate::value::Value;
-
-const FORMAT_VERSION: u8 = 15;
+use crate::wire::{MalformedError, Reader, Writer, tag};
 
 /// A number as `sum` sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,35 +19,22 @@ impl Number {
   pub(crate) fn from_value(value: &Value) -> Option<Self> {
     match value {
       Value::U64(number) => Some(Self::U64(*number)),
-      Value::V8(bytes) => Reader { rest: bytes }.number(),
+      Value::V8(bytes) => read(bytes).unwrap_or_default(),
       Value::Bytes(_) => None,
     }
   }
 
   pub(crate) fn into_value(self) -> Value {
-    let mut bytes = vec![0xff, FORMAT_VERSION];
+    let mut writer = Writer::new();
     match self {
       Self::U64(number) => return Value::U64(number),
       Self::Double(number) => {
-        bytes.push(b'N');
-        bytes.extend(number.to_le_bytes());
+        writer.tag(tag::DOUBLE);
+        writer.double(number);
       }
-      Self::BigInt(number) => {
-        let (sign, mut magnitude) = number.to_bytes_le();
-        if sign == Sign::NoSign {
-          magnitude.clear();
-        }
-        // V8 stores whole 64-bit digits.
-        magnitude.resize(magnitude.len().next_multiple_of(8), 0);
-        bytes.push(b'Z');
-        push_varint(
-          &mut bytes,
-          (magnitude.len() as u64) << 1 | u64::from(sign == Sign::Minus),
-        );
-        bytes.extend(magnitude);
-      }
+      Self::BigInt(number) => writer.big_integer(&number),
     }
-    Value::V8(bytes)
+    Value::V8(writer.finish())
   }
 
   /// `self + operand`, where `self` is the number stored.
@@ -84,78 +65,17 @@ fn cannot_sum(stored: &str, operand: &str) -> StoreError {
   StoreError::TypeMismatch(format!("Cannot sum {stored} with {operand}"))
 }
 
-fn push_varint(bytes: &mut Vec<u8>, mut number: u64) {
-  while number >= 0x80 {
-    bytes.push(number as u8 | 0x80);
-    number >>= 7;
-  }
-  bytes.push(number as u8);
-}
-
-struct Reader<'a> {
-  rest: &'a [u8],
-}
-
-impl Reader<'_> {
-  fn byte(&mut self) -> Option<u8> {
-    let (byte, rest) = self.rest.split_first()?;
-    self.rest = rest;
-    Some(*byte)
-  }
-
-  fn bytes(&mut self, length: usize) -> Option<&[u8]> {
-    let (bytes, rest) = self.rest.split_at_checked(length)?;
-    self.rest = rest;
-    Some(bytes)
-  }
-
-  fn varint(&mut self) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-      let byte = self.byte()?;
-      number |= u64::from(byte & 0x7f) << shift;
-      if byte & 0x80 == 0 {
-        return Some(number);
-      }
-    }
-    None
-  }
-
-  fn number(&mut self) -> Option<Number> {
-    if self.byte()? != 0xff {
-      return None;
-    }
-    self.varint()?;
-    let tag = loop {
-      match self.byte()? {
-        0 => continue,
-        tag => break tag,
-      }
-    };
-    match tag {
-      b'I' => {
-        let zigzag = self.varint()? as u32;
-        let number = (zigzag >> 1) as i32 ^ -((zigzag & 1) as i32);
-        Some(Number::Double(number.into()))
-      }
-      b'U' => Some(Number::Double((self.varint()? as u32).into())),
-      b'N' => {
-        let bytes = self.bytes(8)?.try_into().ok()?;
-        Some(Number::Double(f64::from_le_bytes(bytes)))
-      }
-      b'Z' => {
-        let bit_field = self.varint()?;
-        let sign = if bit_field & 1 == 1 {
-          Sign::Minus
-        } else {
-          Sign::Plus
-        };
-        let magnitude = self.bytes(usize::try_from(bit_field >> 1).ok()?)?;
-        Some(Number::BigInt(BigInt::from_bytes_le(sign, magnitude)))
-      }
-      _ => None,
-    }
-  }
+/// The number that a clone is, if it is one.
+fn read(bytes: &[u8]) -> Result<Option<Number>, MalformedError> {
+  // Of any version: numbers look the same in all of them.
+  let mut reader = Reader::of_any_version(bytes)?;
+  Ok(match reader.tag()? {
+    tag::INT32 => Some(Number::Double(reader.int32()?.into())),
+    tag::UINT32 => Some(Number::Double(reader.varint32()?.into())),
+    tag::DOUBLE => Some(Number::Double(reader.double()?)),
+    tag::BIGINT => Some(Number::BigInt(reader.big_integer()?)),
+    _ => None,
+  })
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use num_bigint::{BigInt, Sign};
+
 use super::{NEWEST_VERSION, tag};
 
 /// Bytes that are no clone.
@@ -17,6 +19,15 @@ type Result<T> = std::result::Result<T, MalformedError>;
 impl<'a> Reader<'a> {
   /// Reads the header.
   pub(crate) fn new(bytes: &'a [u8]) -> Result<Self> {
+    let reader = Self::of_any_version(bytes)?;
+    if reader.version > NEWEST_VERSION {
+      return Err(MalformedError);
+    }
+    Ok(reader)
+  }
+
+  /// Reads the header, for a caller that knows what newer versions write too.
+  pub(crate) fn of_any_version(bytes: &'a [u8]) -> Result<Self> {
     let mut reader = Self {
       bytes,
       position: 0,
@@ -26,9 +37,6 @@ impl<'a> Reader<'a> {
       return Err(MalformedError);
     }
     reader.version = reader.varint32()?;
-    if reader.version > NEWEST_VERSION {
-      return Err(MalformedError);
-    }
     Ok(reader)
   }
 
@@ -133,6 +141,16 @@ impl<'a> Reader<'a> {
         .fold(0, |digit, byte| digit << 8 | u64::from(*byte))
     });
     Ok((bits & 1 == 1, digits.collect()))
+  }
+
+  /// The same as a number.
+  pub(crate) fn big_integer(&mut self) -> Result<BigInt> {
+    let (negative, digits) = self.bigint()?;
+    let sign = if negative { Sign::Minus } else { Sign::Plus };
+    let halves = digits
+      .iter()
+      .flat_map(|digit| [*digit as u32, (digit >> 32) as u32]);
+    Ok(BigInt::new(sign, halves.collect()))
   }
 
   /// A string with its tag, as UTF-16 code units.

@@ -1,3 +1,5 @@
+use num_bigint::{BigInt, Sign};
+
 use super::{VERSION, tag};
 
 /// Writes a clone, piece by piece. What pieces make a value is the caller's to know.
@@ -63,6 +65,13 @@ impl Writer {
     for digit in digits {
       self.raw(&digit.to_le_bytes());
     }
+  }
+
+  /// A bigint with its tag.
+  pub(crate) fn big_integer(&mut self, number: &BigInt) {
+    let (sign, digits) = number.to_u64_digits();
+    self.tag(tag::BIGINT);
+    self.bigint(sign == Sign::Minus, &digits);
   }
 
   /// A string with its tag, from its UTF-16 code units.
