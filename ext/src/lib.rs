@@ -88,6 +88,7 @@
 #![deny(missing_docs)]
 
 mod client;
+mod conversions;
 mod error;
 mod js_value;
 pub mod key;

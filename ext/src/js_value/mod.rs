@@ -6,6 +6,7 @@ mod json;
 
 use num_bigint::BigInt;
 
+use crate::conversions::conversions;
 use crate::value::Value;
 
 /// A JavaScript value, as far as Rust has a form for it: what [`Value::to_js`] reads, and what a
@@ -92,19 +93,8 @@ pub enum JsValueError {
   Serde(String),
 }
 
-macro_rules! from {
-  ($($type:ty => |$value:ident| $made:expr;)*) => {
-    $(
-      impl From<$type> for JsValue {
-        fn from($value: $type) -> Self {
-          $made
-        }
-      }
-    )*
-  };
-}
-
-from! {
+conversions! {
+  JsValue:
   bool => |value| Self::Bool(value);
   f64 => |value| Self::Number(value);
   i32 => |value| Self::Number(value.into());

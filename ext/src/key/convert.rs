@@ -1,21 +1,11 @@
 use num_bigint::BigInt;
 
 use super::{Key, KeyPart};
-
-macro_rules! from {
-  ($($type:ty => |$value:ident| $made:expr;)*) => {
-    $(
-      impl From<$type> for KeyPart {
-        fn from($value: $type) -> Self {
-          $made
-        }
-      }
-    )*
-  };
-}
+use crate::conversions::conversions;
 
 // As JavaScript has them: what a number holds is a number, 64 bits and more are a bigint.
-from! {
+conversions! {
+  KeyPart:
   &str => |value| Self::String(value.to_owned());
   String => |value| Self::String(value);
   &String => |value| Self::String(value.clone());

@@ -127,6 +127,15 @@ fn lengthen(connection: &Connection) -> Option<u64> {
 mod tests {
   use super::*;
 
+  /// A new file, and what its log holds: two pages.
+  fn with_a_log(path: &std::path::Path) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection
+      .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (x)")
+      .unwrap();
+    connection
+  }
+
   fn rows(path: &std::path::Path) -> i64 {
     let connection = Connection::open(path).unwrap();
     connection
@@ -138,10 +147,7 @@ mod tests {
   fn there_is_room_and_a_log_with_room_reads_the_same_after_a_crash() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("kv");
-    let connection = Connection::open(&path).unwrap();
-    connection
-      .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (x)")
-      .unwrap();
+    let connection = with_a_log(&path);
     let log = folder.path().join("kv-wal");
     let length = || std::fs::metadata(&log).unwrap().len();
     let before = length();
@@ -180,10 +186,7 @@ mod tests {
   fn the_steps_grow_and_are_made() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("kv");
-    let connection = Connection::open(&path).unwrap();
-    connection
-      .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (x)")
-      .unwrap();
+    let connection = with_a_log(&path);
     let log = folder.path().join("kv-wal");
     let mut room = LogRoom::default();
     let mut lengths = vec![std::fs::metadata(&log).unwrap().len()];
@@ -204,10 +207,7 @@ mod tests {
   fn while_somebody_else_writes_the_file_is_left_alone() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("kv");
-    let connection = Connection::open(&path).unwrap();
-    connection
-      .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (x)")
-      .unwrap();
+    let connection = with_a_log(&path);
     connection.busy_timeout(std::time::Duration::ZERO).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
