@@ -161,16 +161,17 @@ fn get_many<'s>(
       received: key::type_name(scope, keys),
     });
   };
-  let max = handle.limits.read_ranges;
-  if keys.length() as usize > max {
-    return Err(KvError::TooManyRanges(max));
-  }
   let mut asked = Vec::with_capacity(keys.length() as usize);
   let mut ranges = Vec::with_capacity(asked.capacity());
   for index in 0..keys.length() {
     let key = keys.get_index(scope, index).ok_or(KvError::Pending)?;
     ranges.push(point(scope, key)?);
     asked.push(key);
+  }
+  // After the keys, as in Deno: the first mistake is reported.
+  let max = handle.limits.read_ranges;
+  if ranges.len() > max {
+    return Err(KvError::TooManyRanges(max));
   }
   let answer = read(handle, ranges)?;
   let Answer::Now(result) = answer else {
