@@ -21,3 +21,11 @@ test:
 .PHONY: bench
 bench:
 	@deno=$$(scripts/deno) && scripts/bench "$$deno"
+
+# Minutes of torture: kills the writer, races processes, compares random calls with Deno. The seed it
+# prints does the same again: make torture ARGS="--seed 7".
+.PHONY: torture
+torture:
+	@deno=$$(scripts/deno) && \
+	scripts/cargo build --package kv_runtime && \
+	scripts/torture "$$deno" $(ARGS)

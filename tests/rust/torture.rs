@@ -1,0 +1,48 @@
+//! A short form of `make torture`. What fails names its seed.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kv_torture::program::Program;
+use kv_torture::race::Fight;
+use kv_torture::{crash, differential, race};
+
+fn kv() -> Program {
+  Program::kv(Path::new(env!("CARGO_BIN_EXE_kv")))
+}
+
+/// Another one each time: it is printed when the test fails.
+fn seed() -> u64 {
+  let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+  time.as_secs() % 1_000_000
+}
+
+#[test]
+fn a_writer_that_is_killed_has_kept_what_it_said() {
+  let report = crash::run(&kv(), seed(), 15).unwrap();
+  assert!(report.acknowledged > 50, "{report:?}");
+}
+
+#[test]
+fn processes_that_race_have_one_order() {
+  let fight = Fight {
+    processes: 4,
+    tasks: 8,
+    rounds: 20,
+  };
+  assert!(race::run(&kv(), seed(), fight).unwrap() > 500);
+}
+
+#[test]
+fn random_calls_have_the_same_answers_as_on_deno() {
+  if support::deno().is_none() {
+    return;
+  }
+  let binary = std::env::var_os("DENO_BIN").unwrap_or_else(|| "deno".into());
+  let deno = Program::deno(Path::new(&binary));
+  assert!(differential::run(&kv(), &deno, seed(), 5_000).unwrap() >= 5_000);
+}

@@ -1,0 +1,7 @@
+//! What `make torture` does to `kv`, and how it checks what is left. `make test` runs a short form of each.
+
+pub mod crash;
+pub mod differential;
+pub mod history;
+pub mod program;
+pub mod race;

@@ -1,0 +1,87 @@
+//! `make torture`: long runs of what `make test` does shortly.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+use kv_torture::program::Program;
+use kv_torture::race::Fight;
+use kv_torture::{crash, differential, race};
+
+/// Kill kv, race it, and compare every answer with Deno
+#[derive(Parser)]
+struct Args {
+  /// The kv to torture
+  #[arg(long)]
+  kv: PathBuf,
+  /// The real Deno, to compare with
+  #[arg(long)]
+  deno: Option<PathBuf>,
+  /// What everything random comes from. Default: the time
+  #[arg(long)]
+  seed: Option<u64>,
+  /// How often the writer is killed
+  #[arg(long, default_value_t = 500)]
+  crashes: u32,
+  /// How long processes race, in seconds
+  #[arg(long, default_value_t = 60)]
+  race_seconds: u64,
+  /// Calls to compare
+  #[arg(long, default_value_t = 100_000)]
+  operations: u64,
+  /// Parts to run. Default: all
+  #[arg(long, value_enum)]
+  only: Vec<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+  /// Kill a writer at random moments
+  Crash,
+  /// Several processes on the same keys
+  Race,
+  /// The same calls on kv and on Deno
+  Differential,
+}
+
+fn main() -> Result<()> {
+  let args = Args::parse();
+  let seed = args.seed.unwrap_or_else(|| {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH);
+    time.map_or(1, |time| time.as_secs() % 1_000_000)
+  });
+  println!("seed {seed}: the same again with --seed {seed}");
+  let kv = Program::kv(&args.kv.canonicalize()?);
+  let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+
+  if wanted(Part::Crash) {
+    let report = crash::run(&kv, seed, args.crashes)?;
+    println!("crash: {report:?}: nothing lost, nothing in part");
+  }
+  if wanted(Part::Race) {
+    let until = Instant::now() + Duration::from_secs(args.race_seconds);
+    let (mut fights, mut operations) = (0, 0);
+    while Instant::now() < until {
+      let fight = Fight {
+        processes: 4,
+        tasks: 8,
+        rounds: 100,
+      };
+      operations += race::run(&kv, seed + fights, fight)?;
+      fights += 1;
+    }
+    println!("race: {operations} operations in {fights} fights: all in one order");
+  }
+  if wanted(Part::Differential) {
+    match &args.deno {
+      None => println!("differential: not run, there is no --deno"),
+      Some(deno) => {
+        let deno = Program::deno(&deno.canonicalize()?);
+        let compared = differential::run(&kv, &deno, seed, args.operations)?;
+        println!("differential: {compared} answers are the same");
+      }
+    }
+  }
+  Ok(())
+}
