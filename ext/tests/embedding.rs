@@ -251,6 +251,23 @@ deno_core::extension!(
   esm = ["ext:with_deno/main.js" = { source = "globalThis.Deno = { mine: 1 };" }],
 );
 
+deno_core::extension!(
+  without_deno,
+  esm_entry_point = "ext:without_deno/main.js",
+  esm = ["ext:without_deno/main.js" = { source = "delete globalThis.Deno;" }],
+);
+
+#[test]
+fn where_there_is_no_deno_object_it_is_made() {
+  let kv = || kv_ext::init(KvOptions::default());
+  embed(vec![without_deno::init(), kv()]).run(
+    "const names = Object.keys(Deno).sort().join();
+     if (names !== 'AtomicOperation,Kv,KvListIterator,KvU64,openKv') throw new Error(names);
+     if (Object.keys(globalThis).includes('Deno')) throw new Error('enumerable');
+     (await Deno.openKv(':memory:')).close();",
+  );
+}
+
 #[test]
 fn a_deno_object_that_is_there_is_added_to() {
   let kv = || kv_ext::init(KvOptions::default());

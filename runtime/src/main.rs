@@ -77,5 +77,22 @@ fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     .enable_all()
     .build()
     .context("the event loop could not be made")?
-    .block_on(future)
+    .block_on(async {
+      #[cfg(unix)]
+      survive_file_size_limit()?;
+      future.await
+    })
+}
+
+/// A write beyond the size that a file may have (`ulimit -f`) is an error for the script, and not the end of
+/// the process, which is what the signal does that comes with it.
+#[cfg(unix)]
+fn survive_file_size_limit() -> Result<()> {
+  use tokio::signal::unix::{SignalKind, signal};
+
+  /// On Linux, macOS and the BSDs.
+  const SIGXFSZ: i32 = 25;
+  // Somebody listens, for as long as the process lives: dropping the listener changes nothing.
+  let _listener = signal(SignalKind::from_raw(SIGXFSZ)).context("SIGXFSZ")?;
+  Ok(())
 }

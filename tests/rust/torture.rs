@@ -27,6 +27,14 @@ fn a_writer_that_is_killed_has_kept_what_it_said() {
   assert!(report.acknowledged > 50, "{report:?}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_power_failure_loses_nothing_that_was_acknowledged() {
+  let record = std::time::Duration::from_millis(700);
+  let report = kv_torture::power::run(&kv(), seed(), record, 30).unwrap();
+  assert!(report.syncs > 20, "{report:?}");
+}
+
 #[test]
 fn processes_that_race_have_one_order() {
   let fight = Fight {

@@ -19,9 +19,9 @@ struct Acknowledged {
   versionstamp: Versionstamp,
 }
 
-/// What all rounds together have left behind.
+/// What a writer has said, and what was found of it.
 #[derive(Default)]
-struct Ledger {
+pub struct Ledger {
   acknowledged: BTreeMap<u64, Acknowledged>,
   /// Messages that were delivered.
   delivered: HashSet<u64>,
@@ -90,26 +90,47 @@ fn kill_once(
   child.wait()?;
   // What was in the pipe was said before.
   for line in lines {
-    let line = line?;
-    let fields: Vec<&str> = line.split(' ').collect();
-    let [n, keys, versionstamp] = fields[..] else {
-      // The last line, cut off.
-      continue;
-    };
-    let Ok(versionstamp) = versionstamp.parse() else {
-      continue;
-    };
-    let commit = Acknowledged {
-      keys: keys.parse()?,
-      versionstamp,
-    };
-    ledger.acknowledged.insert(n.parse()?, commit);
+    ledger.note(&line?)?;
   }
   Ok(())
 }
 
-/// Looks into the file; returns how many commits there are that were not acknowledged.
-async fn check(file: &Path, round: u64, ledger: &mut Ledger) -> Result<usize> {
+impl Ledger {
+  /// Notes what the writer has said in these lines.
+  ///
+  /// # Errors
+  /// It has said something else than numbers.
+  pub fn note_lines(&mut self, lines: &str) -> Result<()> {
+    lines.lines().try_for_each(|line| self.note(line))
+  }
+
+  fn note(&mut self, line: &str) -> Result<()> {
+    let fields: Vec<&str> = line.split(' ').collect();
+    // Not "open", nor the last line, cut off.
+    if let [n, keys, versionstamp] = fields[..]
+      && let Ok(versionstamp) = versionstamp.parse()
+    {
+      let commit = Acknowledged {
+        keys: keys.parse()?,
+        versionstamp,
+      };
+      self.acknowledged.insert(n.parse()?, commit);
+    }
+    Ok(())
+  }
+
+  /// How many commits were acknowledged.
+  pub fn acknowledged(&self) -> usize {
+    self.acknowledged.len()
+  }
+}
+
+/// Looks into the file for what the writer of a round has done; returns how many commits there are that were
+/// not acknowledged.
+///
+/// # Errors
+/// Something that was acknowledged is not there, or something is there in part.
+pub async fn check(file: &Path, round: u64, ledger: &mut Ledger) -> Result<usize> {
   let store = Store::open(file)?;
   // What this round has committed.
   let selector = Selector::prefix_from(&key!["c"], &key!["c", (round * 1_000_000) as f64])?;

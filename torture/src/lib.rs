@@ -3,5 +3,7 @@
 pub mod crash;
 pub mod differential;
 pub mod history;
+#[cfg(target_os = "linux")]
+pub mod power;
 pub mod program;
 pub mod race;

@@ -24,6 +24,9 @@ struct Args {
   /// How often the writer is killed
   #[arg(long, default_value_t = 500)]
   crashes: u32,
+  /// How often the power fails
+  #[arg(long, default_value_t = 500)]
+  power_failures: u32,
   /// How long processes race, in seconds
   #[arg(long, default_value_t = 60)]
   race_seconds: u64,
@@ -39,6 +42,8 @@ struct Args {
 enum Part {
   /// Kill a writer at random moments
   Crash,
+  /// Power failures: what was not synced is lost, in part, in any order
+  Power,
   /// Several processes on the same keys
   Race,
   /// The same calls on kv and on Deno
@@ -58,6 +63,17 @@ fn main() -> Result<()> {
   if wanted(Part::Crash) {
     let report = crash::run(&kv, seed, args.crashes)?;
     println!("crash: {report:?}: nothing lost, nothing in part");
+  }
+  #[cfg(target_os = "linux")]
+  if wanted(Part::Power) {
+    let mut done = 0;
+    while done < args.power_failures {
+      let failures = (args.power_failures - done).min(100);
+      let record = Duration::from_secs(2);
+      let report = kv_torture::power::run(&kv, seed + u64::from(done), record, failures)?;
+      println!("power: {report:?}: nothing lost, nothing in part");
+      done += failures;
+    }
   }
   if wanted(Part::Race) {
     let until = Instant::now() + Duration::from_secs(args.race_seconds);

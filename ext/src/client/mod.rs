@@ -122,8 +122,8 @@ impl Store {
   /// The key is too large to read, or the file can't be read.
   pub async fn get(&self, key: impl Into<Key>) -> Result<Option<Entry>, KvError> {
     let key = self.read_key(&key.into())?;
-    if let Some(entry) = self.backend.get_at_once(&key) {
-      return entry?.map(Entry::decode).transpose();
+    if let Some(held) = self.backend.get_at_once(&key) {
+      return held?.map(|held| Entry::decode(held.of(key))).transpose();
     }
     let mut found = self.read(vec![ReadRange::point(key)]).await?;
     Ok(found.pop().flatten())

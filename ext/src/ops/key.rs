@@ -34,6 +34,45 @@ pub(super) fn encode(
   encode_parts(scope, key, length)
 }
 
+/// The parts of a key that a script has given, of which an array makes the same key again: that saves
+/// making them anew. Not of every key: bytes are the script's to change.
+pub(super) struct Parts<'s> {
+  parts: [v8::Local<'s, v8::Value>; KEPT_PARTS],
+  length: usize,
+}
+
+const KEPT_PARTS: usize = 8;
+
+impl<'s> Parts<'s> {
+  pub(super) fn to_array(&self, scope: &mut v8::PinScope<'s, '_>) -> v8::Local<'s, v8::Value> {
+    v8::Array::new_with_elements(scope, &self.parts[..self.length]).into()
+  }
+}
+
+/// Encodes a key, and keeps its parts, if they can be kept.
+pub(super) fn encode_and_keep<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  key: v8::Local<'s, v8::Value>,
+) -> Result<(Vec<u8>, Option<Parts<'s>>), KvError> {
+  let key = key_array(scope, key)?;
+  let length = key.length() as usize;
+  let mut kept = Parts {
+    parts: [v8::undefined(scope).into(); KEPT_PARTS],
+    length,
+  };
+  let mut can_keep = length <= KEPT_PARTS;
+  let mut encoder = KeyEncoder::with_capacity(USUAL_KEY_BYTES);
+  for index in 0..key.length() {
+    let part = key.get_index(scope, index).ok_or(KvError::Pending)?;
+    push_part(scope, &mut encoder, part)?;
+    match kept.parts.get_mut(index as usize) {
+      Some(kept) if !part.is_object() => *kept = part,
+      _ => can_keep = false,
+    }
+  }
+  Ok((encoder.finish(), can_keep.then_some(kept)))
+}
+
 /// Encodes an array of keys.
 pub(super) fn key_list(
   scope: &mut v8::PinScope<'_, '_>,

@@ -112,7 +112,7 @@ fn get<'s>(
   key: v8::Local<'s, v8::Value>,
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
-  let encoded = key::encode(scope, key)?;
+  let (encoded, parts) = key::encode_and_keep(scope, key)?;
   // Also a closed handle is noticed only now: a getter in the key may have closed it.
   let found = {
     let store = handle.store()?;
@@ -120,18 +120,24 @@ fn get<'s>(
     handle.limits.check_read_length(encoded.len() + 1)?;
     store.get_at_once(&encoded)
   };
-  let mut entries = Entries::with_capacity(1, codec);
-  match found {
-    Some(Ok(Some(entry))) => entries.push(scope, entry)?,
-    Some(Ok(None)) => entries.push_missing(scope, key),
-    Some(Err(error)) => return Err(error.into()),
-    None => {
-      let answer = read(handle, vec![ReadRange::point(encoded)])?;
-      // A store that could not answer at once may by now; `js/` takes a ticket for both.
-      return Ok(park(scope, handle, answer));
+  let Some(found) = found else {
+    let answer = read(handle, vec![ReadRange::point(encoded)])?;
+    // A store that could not answer at once may by now; `js/` takes a ticket for both.
+    return Ok(park(scope, handle, answer));
+  };
+  let fields: [v8::Local<v8::Value>; ENTRY_FIELDS] = match found? {
+    Some(held) => {
+      let key = match parts {
+        Some(parts) => parts.to_array(scope),
+        None => KeyDecoder::new(1).decode(scope, &encoded)?.into(),
+      };
+      let value = value::to_v8(scope, held.value, codec)?;
+      [key, value, versionstamp_to_v8(scope, held.versionstamp)?]
     }
-  }
-  Ok(entries.finish(scope))
+    // The caller's own key.
+    None => [key, v8::null(scope).into(), v8::null(scope).into()],
+  };
+  Ok(v8::Array::new_with_elements(scope, &fields).into())
 }
 
 /// The entries of `keys`, flat, in order and from one snapshot, or a ticket.

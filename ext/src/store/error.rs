@@ -41,6 +41,16 @@ pub enum StoreError {
     /// The file.
     path: PathBuf,
   },
+  /// The file was deleted, or another was put in its place, while it was open. What is written would be
+  /// in a file without a name.
+  #[error(
+    "the database file was deleted or replaced while it was open: {}. Nothing was written; open it \
+     again", path.display()
+  )]
+  Replaced {
+    /// The file.
+    path: PathBuf,
+  },
   /// Another process kept the write lock for longer than the store waits.
   #[error(
     "database is locked: {}: another process has held its write lock for {waited_ms} ms. \

@@ -38,9 +38,9 @@ pub trait Backend: Send + Sync {
   /// The answer is there at once when the read is small, so that the caller need not wait.
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>>;
 
-  /// The entry of one key, if it can be had at once: what `snapshot_read` finds, and less around it.
+  /// What one key holds, if it can be had at once: what `snapshot_read` finds, and less around it.
   /// `None`: ask `snapshot_read`.
-  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Entry>, StoreError>> {
+  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
     let _ = key;
     None
   }
@@ -92,6 +92,30 @@ impl ReadRange {
   pub fn as_point(&self) -> Option<&[u8]> {
     let is_point = self.end.split_last() == Some((&0, &self.start));
     is_point.then_some(&self.start)
+  }
+}
+
+/// What a key that is set holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+  /// The value.
+  pub value: Value,
+  /// The commit that last wrote the key.
+  pub versionstamp: Versionstamp,
+}
+
+impl Held {
+  /// The entry, with its key.
+  pub fn of(self, key: Vec<u8>) -> Entry {
+    let Self {
+      value,
+      versionstamp,
+    } = self;
+    Entry {
+      key,
+      value,
+      versionstamp,
+    }
   }
 }
 

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use tracing::{Level, Span, span};
 
 use super::{
-  Answer, AtomicWrite, Backend, CommitOutcome, Entry, Listener, Message, MessageId, ReadRange,
-  StoreError, Watcher,
+  Answer, AtomicWrite, Backend, CommitOutcome, Entry, Held, Listener, Message, MessageId,
+  ReadRange, StoreError, Watcher,
 };
 
 /// A backend whose calls are `tracing` spans, of target `kv_ext` and level debug, from the call to its
@@ -43,7 +43,7 @@ impl Backend for Traced {
     self.0.snapshot_read(ranges).traced(span)
   }
 
-  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Entry>, StoreError>> {
+  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
     let span = operation!("kv.get");
     let found = span.in_scope(|| self.0.get_at_once(key));
     if let Some(result) = &found {

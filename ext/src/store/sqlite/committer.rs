@@ -9,6 +9,7 @@ use super::checkpoint::{self, Checkpointer};
 use super::commit::{Counted, GroupOutcome, WriteError, commit_group, commit_one};
 use super::events::Events;
 use super::log_room::LogRoom;
+use super::registry::FileId;
 use super::task::Job;
 use crate::store::{Durability, StoreError};
 
@@ -20,6 +21,8 @@ pub(super) struct Committer {
   checkpointer: Checkpointer,
   connection: Connection,
   path: PathBuf,
+  /// Which file that was when it was opened.
+  file_id: FileId,
   options: SqliteOptions,
   events: Arc<Events>,
   /// What the connection is set to.
@@ -51,6 +54,7 @@ impl Committer {
     Self {
       checkpointer: Checkpointer::new(path.clone()),
       connection,
+      file_id: FileId::of(&path),
       path,
       durability: Durability::Full,
       busy_timeout: None,
@@ -81,7 +85,9 @@ impl Committer {
   /// pause.
   pub(super) fn try_commit(&mut self, group: Vec<Job>) -> Attempt {
     match self.execute(&group, Duration::ZERO) {
-      Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+      Err(WriteError::Sqlite(error))
+        if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) =>
+      {
         Attempt::Locked(group)
       }
       result => {
@@ -95,7 +101,12 @@ impl Committer {
     &mut self,
     group: &[Job],
     busy_timeout: Duration,
-  ) -> rusqlite::Result<(GroupOutcome, Counted)> {
+  ) -> Result<(GroupOutcome, Counted), WriteError> {
+    // A commit to a file that has lost its name would be acknowledged, and gone.
+    if FileId::of(&self.path) != self.file_id {
+      let path = self.path.clone();
+      return Err(WriteError::Refused(StoreError::Replaced { path }));
+    }
     if self.busy_timeout != Some(busy_timeout) {
       self.connection.busy_timeout(busy_timeout)?;
       self.busy_timeout = Some(busy_timeout);
@@ -111,20 +122,20 @@ impl Committer {
     let outcomes = match group {
       [job] => match commit_one(&mut self.connection, &job.task, now_ms) {
         Ok((outcome, counted)) => Ok((vec![Ok(outcome)], counted)),
-        Err(WriteError::Sqlite(error)) => Err(error),
+        Err(error @ WriteError::Sqlite(_)) => Err(error),
         // Nothing was done, and nothing else was seen.
         Err(refused) => Ok((vec![Err(refused)], Counted::NOTHING)),
       },
       group => {
         let tasks = group.iter().map(|job| &job.task);
-        commit_group(&mut self.connection, tasks, now_ms)
+        commit_group(&mut self.connection, tasks, now_ms).map_err(WriteError::Sqlite)
       }
     };
     self.log_pages = checkpoint::take_log_pages();
     outcomes
   }
 
-  fn answer(&mut self, group: Vec<Job>, result: rusqlite::Result<(GroupOutcome, Counted)>) {
+  fn answer(&mut self, group: Vec<Job>, result: Result<(GroupOutcome, Counted), WriteError>) {
     match result {
       Ok((outcomes, counted)) => {
         self.events.counted(counted);
@@ -137,7 +148,7 @@ impl Committer {
         }
       }
       Err(error) => {
-        let error = self.explain(WriteError::Sqlite(error));
+        let error = self.explain(error);
         for job in group {
           job.waiter.tell(Err(error.clone()));
         }

@@ -15,8 +15,8 @@ use super::task::Job;
 use super::writer::Writer;
 use super::{SqliteOptions, connect, queue, thread};
 use crate::store::{
-  Answer, AtomicWrite, Backend, CommitOutcome, Durability, Entry, Listener, Message, MessageId,
-  ReadRange, StoreError, Watcher, answer_channel,
+  Answer, AtomicWrite, Backend, CommitOutcome, Durability, Entry, Held, Listener, Message,
+  MessageId, ReadRange, StoreError, Watcher, answer_channel,
 };
 
 /// Up to so many entries are read in the calling thread: a `list` batch of the default size, which
@@ -206,7 +206,7 @@ impl Backend for OpenFile {
       .unwrap_or_else(|error| Answer::Now(Err(error)))
   }
 
-  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Entry>, StoreError>> {
+  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
     let database = &self.database;
     let now_ms = database.options.clock.now_ms();
     let result = database.with_reader(|connection| reader::get(connection, key, now_ms));

@@ -11,7 +11,7 @@ use super::registry::lock;
 use super::task::{Job, Outcome, Task};
 use super::{SqliteOptions, schema};
 use crate::store::{
-  Answer, AtomicWrite, Backend, CommitOutcome, Drive, Durability, Entry, Listener, ReadRange,
+  Answer, AtomicWrite, Backend, CommitOutcome, Drive, Durability, Entry, Held, Listener, ReadRange,
   StoreError, Watcher,
 };
 
@@ -92,7 +92,7 @@ impl Backend for MemoryStore {
     Answer::Now(result.map_err(|error| error.explain(explain)))
   }
 
-  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Entry>, StoreError>> {
+  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
     let core = &self.database.core;
     let now_ms = core.events.now_ms();
     let result = reader::get(&lock(&core.connection), key, now_ms);

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::store::{Entry, ReadRange, StoreError};
+use crate::store::{Entry, Held, ReadRange, StoreError};
 use crate::value::Value;
 use crate::versionstamp::Versionstamp;
 
@@ -87,12 +87,10 @@ pub(super) fn get(
   connection: &Connection,
   key: &[u8],
   now_ms: u64,
-) -> Result<Option<Entry>, ReadError> {
+) -> Result<Option<Held>, ReadError> {
   connection
     .prepare_cached(POINT)?
-    .query_row(params![key, now_ms as i64], |row| {
-      Ok(entry(row, key.to_vec()))
-    })
+    .query_row(params![key, now_ms as i64], |row| Ok(held(row)))
     .optional()?
     .transpose()
 }
@@ -104,7 +102,8 @@ fn read_range(
   budget: &Budget,
 ) -> Result<Vec<Entry>, ReadError> {
   if let Some(key) = range.as_point() {
-    let entry = get(connection, key, now_ms)?;
+    let held = get(connection, key, now_ms)?;
+    let entry = held.map(|held| held.of(key.to_vec()));
     return Ok(entry.into_iter().collect());
   }
   let sql = if range.reverse { REVERSE } else { FORWARD };
@@ -115,7 +114,7 @@ fn read_range(
   let mut bytes = 0;
   let started = budget.time.map(|time| (Instant::now(), time));
   while let Some(row) = rows.next()? {
-    let entry = entry(row, row.get(3)?)?;
+    let entry = held(row)?.of(row.get(3)?);
     bytes += entry.value.size();
     entries.push(entry);
     let is_late = entries.len() % ROWS_A_LOOK == 0
@@ -127,13 +126,12 @@ fn read_range(
   Ok(entries)
 }
 
-fn entry(row: &Row<'_>, key: Vec<u8>) -> Result<Entry, ReadError> {
+fn held(row: &Row<'_>) -> Result<Held, ReadError> {
   let bytes = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
   let value =
     Value::from_stored(bytes, row.get(1)?).map_err(|error| ReadError::Row(error.into()))?;
   let version: i64 = row.get(2)?;
-  Ok(Entry {
-    key,
+  Ok(Held {
     value,
     versionstamp: Versionstamp::from_version(version as u64),
   })

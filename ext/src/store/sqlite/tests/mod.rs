@@ -2,6 +2,7 @@
 
 mod commits;
 mod expiry;
+mod garbage;
 mod queue;
 mod watch;
 
@@ -68,7 +69,8 @@ fn get(store: &dyn Backend, key: &str) -> Option<Entry> {
     .unwrap();
   let entry = ranges.pop().unwrap().pop();
   if let Some(at_once) = store.get_at_once(key.as_bytes()) {
-    assert_eq!(at_once.unwrap(), entry);
+    let held = at_once.unwrap();
+    assert_eq!(held.map(|held| held.of(key.into())), entry);
   }
   entry
 }

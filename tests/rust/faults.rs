@@ -1,0 +1,275 @@
+//! What goes wrong around a database: each ends in an error that helps, or in nothing lost; never in a
+//! panic, a hang, or a write that was acknowledged and is gone.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(unix)]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use support::{kv, success};
+use tempfile::TempDir;
+
+/// Runs a script with the database `kv.sqlite3` in a folder; returns what it prints.
+fn run(folder: &Path, script: &str) -> String {
+  let file = write_script(folder, script);
+  success(kv(folder).arg("run").arg(file).current_dir(folder))
+}
+
+fn write_script(folder: &Path, script: &str) -> std::path::PathBuf {
+  let file = folder.join("script.ts");
+  let helpers = "
+    const attempt = async (name: string, call: () => Promise<unknown>) => {
+      try {
+        await call();
+        console.log(`${name}: ok`);
+      } catch (error) {
+        console.log(`${name}: ${error.message}`);
+      }
+    };
+    const kv = await Deno.openKv('kv.sqlite3');
+  ";
+  fs::write(&file, format!("{helpers}{script}")).unwrap();
+  file
+}
+
+/// A script that goes on, step by step: each line it prints is waited for, each line it gets it waits for.
+struct Steps {
+  child: Child,
+  lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Steps {
+  fn start(folder: &Path, script: &str) -> Self {
+    let wait = "
+      const input = Deno.stdin.readable.getReader();
+      const step = () => input.read();
+    ";
+    let file = write_script(folder, &format!("{wait}{script}"));
+    let mut child = kv(folder)
+      .arg("run")
+      .arg(file)
+      .current_dir(folder)
+      .stdin(Stdio::piped())
+      .stdout(Stdio::piped())
+      .spawn()
+      .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    Self { child, lines }
+  }
+
+  fn line(&mut self) -> String {
+    self.lines.next().unwrap().unwrap()
+  }
+
+  fn go_on(&mut self) {
+    let input = self.child.stdin.as_mut().unwrap();
+    input.write_all(b"\n").unwrap();
+  }
+
+  fn end(mut self) {
+    assert!(self.child.wait().unwrap().success());
+  }
+}
+
+#[test]
+fn a_file_that_is_deleted_while_it_is_open_takes_no_writes() {
+  let folder = TempDir::new().unwrap();
+  let mut steps = Steps::start(
+    folder.path(),
+    "await attempt('first', () => kv.set(['a'], 1));
+     await step();
+     await attempt('second', () => kv.set(['a'], 2));
+     await attempt('many', () => Promise.all([1, 2, 3].map((i) => kv.set([i], i))));
+     const again = await Deno.openKv('kv.sqlite3');
+     await attempt('again', () => again.set(['a'], 3));
+     console.log((await again.get(['a'])).value);
+     again.close();
+     kv.close();
+     Deno.exit();",
+  );
+  assert_eq!(steps.line(), "first: ok");
+  for file in ["kv.sqlite3", "kv.sqlite3-wal", "kv.sqlite3-shm"] {
+    fs::remove_file(folder.path().join(file)).unwrap();
+  }
+  steps.go_on();
+  for name in ["second", "many"] {
+    let line = steps.line();
+    let expected = format!("{name}: the database file was deleted or replaced while it was open");
+    assert!(line.starts_with(&expected), "{line}");
+    assert!(line.contains("kv.sqlite3"), "{line}");
+  }
+  assert_eq!(steps.line(), "again: ok");
+  assert_eq!(steps.line(), "3");
+  steps.end();
+  assert_eq!(
+    run(folder.path(), "console.log((await kv.get(['a'])).value);"),
+    "3\n"
+  );
+}
+
+#[test]
+fn a_file_that_is_spoilt_while_it_is_open_is_an_error_and_no_end() {
+  type Spoil = fn(&Path);
+  let spoils: [Spoil; 2] = [
+    |file| {
+      let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+      file.set_len(1_000).unwrap();
+    },
+    |file| {
+      let length = fs::metadata(file).unwrap().len() as usize;
+      let noise: Vec<u8> = (0..length).map(|i| (i * 7 + i / 251) as u8).collect();
+      let mut file = fs::OpenOptions::new().write(true).open(file).unwrap();
+      file.write_all(&noise).unwrap();
+    },
+  ];
+  for spoil in spoils {
+    let folder = TempDir::new().unwrap();
+    run(
+      folder.path(),
+      "for (let i = 0; i < 100; i++) await kv.set([i], 'x'.repeat(1000)); kv.close();",
+    );
+    let mut steps = Steps::start(
+      folder.path(),
+      "console.log((await kv.get([1])).value.length);
+       await step();
+       for (let i = 0; i < 100; i++) {
+         try { await kv.get([i]); await kv.set([i], 1); } catch (error) {
+           if (!(error instanceof Error) || error.message === '') throw new Error('no message');
+         }
+       }
+       try { for await (const _ of kv.list({ prefix: [] })); } catch {}
+       console.log('still here');
+       const other = await Deno.openKv(':memory:');
+       await other.set(['a'], 1);
+       console.log((await other.get(['a'])).value);
+       Deno.exit();",
+    );
+    assert_eq!(steps.line(), "1000");
+    spoil(&folder.path().join("kv.sqlite3"));
+    steps.go_on();
+    assert_eq!(steps.line(), "still here");
+    assert_eq!(steps.line(), "1");
+    steps.end();
+  }
+}
+
+#[test]
+fn a_log_whose_end_is_torn_loses_no_more_than_that() {
+  let folder = TempDir::new().unwrap();
+  let mut steps = Steps::start(
+    folder.path(),
+    "for (let i = 0; i < 50; i++) await kv.set([i], i);
+     console.log('written');
+     await step();",
+  );
+  assert_eq!(steps.line(), "written");
+  steps.child.kill().unwrap();
+  steps.child.wait().unwrap();
+  // The end of the last commit's frames is gone, and noise is in its place.
+  let log = folder.path().join("kv.sqlite3-wal");
+  let bytes = fs::read(&log).unwrap();
+  let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+  let mut torn = bytes[..written - 2_000].to_vec();
+  torn.extend([0x5a; 3_000]);
+  fs::write(&log, torn).unwrap();
+  let printed = run(
+    folder.path(),
+    "let last = -1;
+     for await (const { key, value } of kv.list({ prefix: [] })) {
+       if (value !== last + 1 || key[0] !== value) throw new Error(`${value} after ${last}`);
+       last = value;
+     }
+     await kv.set(['works'], true);
+     console.log(last);",
+  );
+  let last: i32 = printed.trim().parse().unwrap();
+  assert!((47..49).contains(&last), "{last}");
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_and_no_end() {
+  let folder = TempDir::new().unwrap();
+  let script = write_script(
+    folder.path(),
+    "await attempt('small', () => kv.set(['a'], 1));
+     let stored = 0;
+     try {
+       for (; stored < 1000; stored++) await kv.set([stored], 'x'.repeat(50_000));
+       console.log('no limit');
+     } catch (error) {
+       console.log(error.message);
+     }
+     // What was acknowledged is there, and the process goes on.
+     let found = 0;
+     for await (const _ of kv.list({ prefix: [] })) found++;
+     console.log(found === stored + 1);
+     kv.close();",
+  );
+  let output = Command::new("bash")
+    .args(["-c", "ulimit -f 2000; exec \"$0\" run \"$1\""])
+    .arg(env!("CARGO_BIN_EXE_kv"))
+    .arg(&script)
+    .env("KV_DATA_DIR", folder.path())
+    .env("NO_COLOR", "1")
+    .current_dir(folder.path())
+    .output()
+    .unwrap();
+  let printed = support::stdout(&output);
+  assert!(
+    output.status.success(),
+    "{printed}{}",
+    support::stderr(&output)
+  );
+  let lines: Vec<&str> = printed.lines().collect();
+  assert_eq!(lines[0], "small: ok");
+  assert!(lines[1].contains("kv.sqlite3"), "{printed}");
+  assert_eq!(lines[2], "true");
+  // Without the limit it works again.
+  let printed = run(
+    folder.path(),
+    "await attempt('again', () => kv.set(['b'], 'x'.repeat(60_000)));",
+  );
+  assert_eq!(printed, "again: ok\n");
+}
+
+#[test]
+fn without_file_descriptors_opening_fails_and_works_again() {
+  let folder = TempDir::new().unwrap();
+  let script = write_script(
+    folder.path(),
+    "const open: Deno.Kv[] = [];
+     let message = '';
+     try {
+       for (let i = 0; i < 100; i++) open.push(await Deno.openKv(`${i}.sqlite3`));
+     } catch (error) {
+       message = error.message;
+     }
+     console.log(message.includes('unable to open database file') && message.includes('.sqlite3'), message);
+     await attempt('others work', () => open[0].set(['a'], 1));
+     while (open.length > 0) open.pop()!.close();
+     await attempt('again', async () => (await Deno.openKv('again.sqlite3')).set(['a'], 1));",
+  );
+  let output = Command::new("bash")
+    .args(["-c", "ulimit -n 100; exec \"$0\" run \"$1\""])
+    .arg(env!("CARGO_BIN_EXE_kv"))
+    .arg(&script)
+    .env("KV_DATA_DIR", folder.path())
+    .env("NO_COLOR", "1")
+    .current_dir(folder.path())
+    .output()
+    .unwrap();
+  let printed = support::stdout(&output);
+  assert!(
+    output.status.success(),
+    "{printed}{}",
+    support::stderr(&output)
+  );
+  let lines: Vec<&str> = printed.lines().collect();
+  assert!(lines[0].starts_with("true"), "{printed}");
+  assert_eq!(lines[1..], ["others work: ok", "again: ok"]);
+}
