@@ -176,10 +176,16 @@ fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
 }
 
 /// The number of the last commit.
+/// The counter of commits. No database comes near the end of its numbers: one that is there was damaged.
 fn counter(connection: &Connection) -> rusqlite::Result<i64> {
-  connection
+  let counter = connection
     .prepare_cached(GET_COUNTER)?
-    .query_row([], |row| row.get(0))
+    .query_row([], |row| row.get(0))?;
+  if (0..i64::MAX / 2).contains(&counter) {
+    Ok(counter)
+  } else {
+    Err(rusqlite::Error::IntegralValueOutOfRange(0, counter))
+  }
 }
 
 fn set_counter(connection: &Connection, version: i64) -> rusqlite::Result<()> {

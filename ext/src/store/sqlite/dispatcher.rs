@@ -129,28 +129,10 @@ impl Dispatcher {
   }
 
   fn taken(events: &Arc<Events>, result: Result<Outcome, StoreError>) {
-    let dispatcher = &events.dispatcher;
-    let mut state = lock(&dispatcher.state);
-    state.taking = false;
-    match result {
-      Ok(Outcome::Taken { messages, next_due }) => {
-        state.due_at = next_due;
-        let left = state.give_out(messages);
-        drop(state);
-        if !left.is_empty() {
-          // Those who had waited have gone.
-          events.call(Task::PutBack(left), Durability::Relaxed);
-        }
-      }
-      Ok(_) => {}
-      Err(StoreError::Locked { .. }) => {
-        state.due_at = Some(events.now_ms() + RETRY_MS);
-      }
-      Err(error) => {
-        for waiting in std::mem::take(&mut state.waiting) {
-          let _ = waiting.reply.send(Err(error.clone()));
-        }
-      }
+    let left = lock(&events.dispatcher.state).taken(result, events.now_ms());
+    if !left.is_empty() {
+      // Those who had waited have gone.
+      events.call(Task::PutBack(left), Durability::Relaxed);
     }
     events.alarm.ring();
     Self::pump(events);
@@ -163,6 +145,26 @@ impl Dispatcher {
 }
 
 impl State {
+  /// Messages were taken, or could not be; returns what nobody wants.
+  fn taken(&mut self, result: Result<Outcome, StoreError>, now_ms: u64) -> Vec<Running> {
+    self.taking = false;
+    match result {
+      Ok(Outcome::Taken { messages, next_due }) => {
+        self.due_at = next_due;
+        return self.give_out(messages);
+      }
+      Ok(_) => {}
+      Err(StoreError::Locked { .. }) => self.due_at = Some(now_ms + RETRY_MS),
+      Err(error) => {
+        for waiting in std::mem::take(&mut self.waiting) {
+          // Nobody waits, or it is told.
+          let _ = waiting.reply.send(Err(error.clone()));
+        }
+      }
+    }
+    Vec::new()
+  }
+
   /// Gives messages to those who wait, as many to each; returns what nobody wants.
   fn give_out(&mut self, messages: Vec<Taken>) -> Vec<Running> {
     let mut messages = VecDeque::from(messages);

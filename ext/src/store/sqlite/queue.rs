@@ -1,17 +1,23 @@
 //! The queue's tables: messages that wait in `queue`, by the time they are due, and messages that are
 //! being delivered in `queue_running`, by the time they count as lost.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::commit::WriteError;
 use super::task::{Outcome, Running, Taken};
 use crate::store::{Enqueue, StoreError};
 
+// A row whose time or id is of another type than the table declares was written by nobody who knows the
+// format. It is passed over wherever the first row is looked for, or it would be the first for ever. What
+// else is wrong with a row is a fault of its own message, which is delivered, fails, and is given up.
+
 const ADD: &str = "INSERT INTO queue (ts, id, data, backoff_schedule, keys_if_undelivered)
   VALUES (?1, ?2, ?3, ?4, ?5)";
 const DUE: &str = "SELECT ts, id, data, backoff_schedule, keys_if_undelivered FROM queue
-  WHERE ts <= ?1 ORDER BY ts, id LIMIT ?2";
-pub(super) const NEXT_DUE: &str = "SELECT ts FROM queue ORDER BY ts LIMIT 1";
+  WHERE ts <= ?1 AND typeof(ts) = 'integer' AND typeof(id) = 'text' ORDER BY ts, id LIMIT ?2";
+pub(super) const NEXT_DUE: &str = "SELECT ts FROM queue
+  WHERE typeof(ts) = 'integer' AND typeof(id) = 'text' ORDER BY ts LIMIT 1";
 const REMOVE: &str = "DELETE FROM queue WHERE ts = ?1 AND id = ?2";
 
 const ADD_RUNNING: &str =
@@ -23,9 +29,10 @@ const REMOVE_RUNNING: &str = "DELETE FROM queue_running WHERE deadline = ?1 AND 
 const DEADLINE_OF: &str = "SELECT deadline FROM queue_running WHERE id = ?1";
 const BEAT: &str = "UPDATE queue_running SET deadline = ?3 WHERE deadline = ?1 AND id = ?2";
 const LOST: &str = "SELECT deadline, id FROM queue_running
-  WHERE deadline <= ?1 ORDER BY deadline LIMIT 100";
-pub(super) const NEXT_DEADLINE: &str =
-  "SELECT deadline FROM queue_running ORDER BY deadline LIMIT 1";
+  WHERE deadline <= ?1 AND typeof(deadline) = 'integer' AND typeof(id) = 'text'
+  ORDER BY deadline LIMIT 100";
+pub(super) const NEXT_DEADLINE: &str = "SELECT deadline FROM queue_running
+  WHERE typeof(deadline) = 'integer' AND typeof(id) = 'text' ORDER BY deadline LIMIT 1";
 
 /// How long a delivery lives without a heartbeat, in milliseconds. Deno's files have the same.
 pub(super) const LIFE_MS: u64 = 5_000;
@@ -56,7 +63,7 @@ pub(super) fn take(
     .query_map(params![stored_ms(now_ms), max as i64], |row| {
       let due_at: i64 = row.get(0)?;
       let id: String = row.get(1)?;
-      Ok((due_at, id, row.get(2)?, text(row, 3)?, text(row, 4)?))
+      Ok((due_at, id, bytes(row, 2)?, text(row, 3)?, text(row, 4)?))
     })?
     .collect::<Result<Vec<(i64, String, Vec<u8>, String, String)>, _>>()?;
   let mut messages = Vec::with_capacity(rows.len());
@@ -96,7 +103,7 @@ fn remove_running(connection: &Connection, running: &Running) -> Result<Option<R
       .prepare_cached(RUNNING)?
       .query_row(params![deadline, running.id], |row| {
         Ok(Row {
-          payload: row.get(0)?,
+          payload: bytes(row, 0)?,
           backoff_schedule: text(row, 1)?,
           keys_if_undelivered: text(row, 2)?,
         })
@@ -247,10 +254,17 @@ fn stored_ms(ms: u64) -> i64 {
   ms.try_into().unwrap_or(i64::MAX)
 }
 
+/// What is in a column of bytes. A number, in a damaged file, counts as none.
+fn bytes(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Vec<u8>> {
+  Ok(match row.get_ref(column)? {
+    ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes.to_vec(),
+    _ => Vec::new(),
+  })
+}
+
 /// JSON text, which may be in a column of text or of bytes.
 fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
-  let bytes = row.get_ref(column)?.as_bytes()?;
-  Ok(String::from_utf8_lossy(bytes).into_owned())
+  Ok(String::from_utf8_lossy(&bytes(row, column)?).into_owned())
 }
 
 fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, WriteError> {

@@ -302,3 +302,64 @@ fn denos_rows_are_understood() {
   assert_eq!(get(&*store, "a").unwrap().value, Value::V8(vec![0xff]));
   assert!(nothing(&*listener));
 }
+
+#[test]
+fn a_damaged_message_is_no_end_of_others() {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let store = open_file(&path, &options()).unwrap();
+  let raw = Connection::open(&path).unwrap();
+  for row in [
+    "0, 'a', 5, '[]', '[]'",
+    "0, 'b', x'00', 5, 5",
+    "0, x'01', x'00', '[]', '[]'",
+  ] {
+    let sql = format!("INSERT INTO queue VALUES ({row})");
+    raw.execute(&sql, []).unwrap();
+  }
+  enqueue(&*store, vec![message("m", 1, &[])]);
+  let listener = store.listen();
+  let messages = receive(&*listener, 10);
+  // The one whose id is no text is passed over.
+  assert_eq!(messages.len(), 3);
+  assert_eq!(payloads(&messages[2..]), ["m"]);
+  finish(&*listener, messages, false);
+  assert!(nothing(&*listener));
+}
+
+#[test]
+fn an_error_of_the_file_is_one_for_who_listens_and_it_works_again() {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let store = open_file(&path, &options()).unwrap();
+  enqueue(&*store, vec![message("m", 0, &[])]);
+  let raw = Connection::open(&path).unwrap();
+  raw
+    .execute_batch("ALTER TABLE queue RENAME TO elsewhere")
+    .unwrap();
+  let listener = store.listen();
+  assert!(listener.receive(1).wait_blocking().is_err());
+  raw
+    .execute_batch("ALTER TABLE elsewhere RENAME TO queue")
+    .unwrap();
+  commit(&*store, vec![set("a", "x")]).unwrap();
+  assert_eq!(payloads(&receive(&*listener, 1)), ["m"]);
+}
+
+#[test]
+fn while_another_process_writes_messages_wait() {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let store = open_file(&path, &options()).unwrap();
+  enqueue(&*store, vec![message("m", 0, &[])]);
+  let raw = Connection::open(&path).unwrap();
+  raw.execute_batch("BEGIN IMMEDIATE").unwrap();
+  let listener = store.listen();
+  let answer = listener.receive(1);
+  // Longer than the store waits for the lock.
+  thread::sleep(Duration::from_millis(700));
+  raw.execute_batch("ROLLBACK").unwrap();
+  let messages = within(answer, Duration::from_secs(5)).unwrap();
+  assert_eq!(payloads(&messages), ["m"]);
+  finish(&*listener, messages, true);
+}
