@@ -1,4 +1,4 @@
-//! What an embedder may rely on: the hook, spans, snapshots, neighbours, and an end that leaves nothing.
+//! What an embedder may rely on: the hook, neighbours, and an end that leaves nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,9 +7,9 @@ mod support;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use deno_core::{Extension, JsRuntimeForSnapshot, RuntimeOptions};
+use deno_core::Extension;
 use kv_ext::{JsErrorBox, KvOptions, Location, Store};
-use support::{Embedder, embed, with_kv};
+use support::{embed, with_kv};
 
 #[test]
 fn the_hook_sees_every_path_and_decides() {
@@ -101,118 +101,6 @@ fn runtimes_with_one_store_share_it() {
      assert((await kv.get(['a'])).value === 1, 'shared');
      // With a path it is another.
      assert((await (await Deno.openKv(':memory:')).get(['a'])).value === null, 'private');",
-  );
-}
-
-mod spans {
-  use std::fmt::Debug;
-  use std::sync::{Arc, Mutex};
-
-  use tracing::field::{Field, Visit};
-  use tracing::span::{Attributes, Id};
-  use tracing::{Event, Subscriber};
-  use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-  use tracing_subscriber::registry::LookupSpan;
-
-  use super::*;
-
-  /// Notes the spans that end, and events with the span they are in.
-  #[derive(Clone, Default)]
-  struct Notes(Arc<Mutex<Vec<String>>>);
-
-  struct Text(String);
-
-  impl Visit for Text {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-      self.0.push_str(&format!(" {field}={value:?}"));
-    }
-  }
-
-  impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Notes {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-      let mut text = Text(attributes.metadata().name().to_owned());
-      attributes.record(&mut text);
-      context.span(id).unwrap().extensions_mut().insert(text);
-    }
-
-    fn on_close(&self, id: Id, context: Context<'_, S>) {
-      let span = context.span(&id).unwrap();
-      let text = span.extensions_mut().remove::<Text>().unwrap();
-      self.0.lock().unwrap().push(text.0);
-    }
-
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-      let mut text = Text(format!("{}:", event.metadata().level()));
-      event.record(&mut text);
-      let span = context.event_span(event).map(|span| span.name());
-      self.0.lock().unwrap().push(format!("{span:?} {}", text.0));
-    }
-  }
-
-  #[test]
-  fn every_operation_is_a_span_and_an_error_an_event_in_it() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let path = folder.path().join("kv");
-    let notes = Notes::default();
-    let subscriber = tracing_subscriber::registry().with(notes.clone());
-    let _guard = tracing::subscriber::set_default(subscriber);
-    with_kv(KvOptions::default().default_path(&path)).run(
-      "const kv = await Deno.openKv();
-       await kv.set(['a'], 'text');
-       await kv.get(['a']);
-       await kv.getMany([['a'], ['b']]);
-       try { await kv.atomic().sum(['a'], 1n).commit(); } catch {}
-       kv.close();",
-    );
-    let notes = notes.0.lock().unwrap();
-    let ours: Vec<&str> = notes
-      .iter()
-      .map(String::as_str)
-      .filter(|note| note.contains("kv."))
-      .collect();
-    assert_eq!(ours.len(), 5, "{notes:?}");
-    assert_eq!(ours[0], "kv.commit checks=0 mutations=1 messages=0");
-    assert_eq!(ours[1], "kv.get");
-    assert_eq!(ours[2], "kv.read ranges=2");
-    assert!(
-      ours[3].starts_with("Some(\"kv.commit\") WARN:"),
-      "{}",
-      ours[3]
-    );
-    assert!(ours[3].contains("error="), "{}", ours[3]);
-    assert_eq!(ours[4], ours[0]);
-  }
-}
-
-#[test]
-fn it_works_from_a_snapshot_that_contains_it() {
-  let tokio = tokio::runtime::Builder::new_current_thread()
-    .enable_all()
-    .build()
-    .unwrap();
-  let entered = tokio.enter();
-  let snapshot = JsRuntimeForSnapshot::new(RuntimeOptions {
-    extensions: vec![kv_ext::lazy_init()],
-    ..Default::default()
-  })
-  .snapshot();
-  // A snapshot outlives every runtime made from it.
-  let snapshot: &'static [u8] = Box::leak(snapshot);
-  let runtime = deno_core::JsRuntime::new(RuntimeOptions {
-    startup_snapshot: Some(snapshot),
-    extensions: vec![kv_ext::init(KvOptions::default())],
-    ..Default::default()
-  });
-  drop(entered);
-  let mut embedder = Embedder { runtime, tokio };
-  embedder.run(
-    "const kv = await Deno.openKv(':memory:');
-     await kv.set(['a'], { n: 1 });
-     if ((await kv.get(['a'])).value.n !== 1) throw new Error('value');
-     const entries = [];
-     for await (const { key } of kv.list({ prefix: [] })) entries.push(key[0]);
-     if (entries.join() !== 'a') throw new Error(entries.join());
-     kv.close();",
   );
 }
 
