@@ -63,7 +63,7 @@ impl Program {
 pub struct Random(pub u64);
 
 impl Random {
-  pub fn next(&mut self) -> u64 {
+  pub fn bits(&mut self) -> u64 {
     self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = self.0;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -73,6 +73,6 @@ impl Random {
 
   /// From 0 up to, and without, `end`.
   pub fn below(&mut self, end: u64) -> u64 {
-    self.next() % end.max(1)
+    self.bits() % end.max(1)
   }
 }
