@@ -1,4 +1,5 @@
-// Megabytes of memory: when a million messages wait, and at the most while handlers are at work on them.
+// Megabytes of memory while handlers are at work on a queue in which a million messages wait: at the most
+// for the first 10,000 of them, and for the next 40,000.
 const MESSAGES = 1_000_000;
 
 const kv = await Deno.openKv("kv.sqlite3");
@@ -8,13 +9,16 @@ for (let i = 0; i < MESSAGES; i += 1_000) {
   for (let j = i; j < i + 1_000; j++) operation.enqueue({ id: j });
   await operation.commit();
 }
-const waiting = memory();
-let most = 0;
+let early = 0;
+let late = 0;
 let seen = 0;
 const listening = kv.listenQueue(async () => {
   await new Promise((resolve) => setTimeout(resolve, 1));
-  if (++seen % 1_000 === 0) most = Math.max(most, memory());
+  if (++seen % 1_000 === 0) {
+    if (seen <= 10_000) early = Math.max(early, memory());
+    else late = Math.max(late, memory());
+  }
   if (seen === 50_000) kv.close();
 });
 await listening;
-console.log(waiting, most);
+console.log(early, late);
