@@ -99,7 +99,7 @@ pub fn measure(kv: &Program, rounds: usize) -> Result<Table> {
     EXPIRY_BOUND,
   );
   add(
-    "memory, MB, with a million messages waiting: for the first 10,000 that are handled, for the next 40,000",
+    "memory, MB, with a million messages waiting: for the first 100,000 that are handled, for the next 200,000",
     medians(kv, "queue_many.js", &[], 1)?,
     MEMORY_BOUND,
   );
