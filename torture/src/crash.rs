@@ -30,6 +30,9 @@ pub struct Ledger {
   commits: u64,
 }
 
+/// Rounds on one file. It grows, and all of it is looked at after each.
+const ROUNDS_A_FILE: u32 = 25;
+
 /// How often it was killed, and what was found.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -44,8 +47,7 @@ pub struct Report {
 /// # Errors
 /// A promise was broken; the message says which, and in which round.
 pub fn run(kv: &Program, seed: u64, rounds: u32) -> Result<Report> {
-  let folder = tempfile::tempdir()?;
-  let file = folder.path().join("kv.sqlite3");
+  let mut folder = tempfile::tempdir()?;
   let mut random = Random(seed);
   let mut ledger = Ledger::default();
   let mut report = Report::default();
@@ -53,6 +55,12 @@ pub fn run(kv: &Program, seed: u64, rounds: u32) -> Result<Report> {
     .enable_all()
     .build()?;
   for round in 0..rounds {
+    if round % ROUNDS_A_FILE == 0 {
+      folder = tempfile::tempdir()?;
+      report.acknowledged += ledger.acknowledged.len();
+      ledger = Ledger::default();
+    }
+    let file = folder.path().join("kv.sqlite3");
     kill_once(kv, folder.path(), &file, round, &mut random, &mut ledger)
       .with_context(|| format!("round {round} of seed {seed}"))?;
     let found = tokio
@@ -61,7 +69,7 @@ pub fn run(kv: &Program, seed: u64, rounds: u32) -> Result<Report> {
     report.rounds += 1;
     report.unsaid += found;
   }
-  report.acknowledged = ledger.acknowledged.len();
+  report.acknowledged += ledger.acknowledged.len();
   Ok(report)
 }
 
