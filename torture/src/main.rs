@@ -69,7 +69,7 @@ fn main() -> Result<()> {
     let mut done = 0;
     while done < args.power_failures {
       let failures = (args.power_failures - done).min(100);
-      let record = Duration::from_secs(2);
+      let record = Duration::from_millis(600);
       let report = kv_torture::power::run(&kv, seed + u64::from(done), record, failures)?;
       println!("power: {report:?}: nothing lost, nothing in part");
       done += failures;
