@@ -37,6 +37,19 @@ fn write_script(folder: &Path, script: &str) -> std::path::PathBuf {
   file
 }
 
+/// Runs a script in a shell that has set a limit; returns what it prints.
+fn run_with_limit(folder: &Path, limit: &str, script: &Path) -> String {
+  let mut shell = Command::new("bash");
+  shell
+    .args(["-c", &format!("{limit}; exec \"$0\" run \"$1\"")])
+    .arg(env!("CARGO_BIN_EXE_kv"))
+    .arg(script)
+    .env("KV_DATA_DIR", folder)
+    .env("NO_COLOR", "1")
+    .current_dir(folder);
+  success(&mut shell)
+}
+
 /// A script that goes on, step by step: each line it prints is waited for, each line it gets it waits for.
 struct Steps {
   child: Child,
@@ -210,21 +223,7 @@ fn a_limit_on_the_size_of_files_is_an_error_and_no_end() {
      console.log(found === stored + 1);
      kv.close();",
   );
-  let output = Command::new("bash")
-    .args(["-c", "ulimit -f 2000; exec \"$0\" run \"$1\""])
-    .arg(env!("CARGO_BIN_EXE_kv"))
-    .arg(&script)
-    .env("KV_DATA_DIR", folder.path())
-    .env("NO_COLOR", "1")
-    .current_dir(folder.path())
-    .output()
-    .unwrap();
-  let printed = support::stdout(&output);
-  assert!(
-    output.status.success(),
-    "{printed}{}",
-    support::stderr(&output)
-  );
+  let printed = run_with_limit(folder.path(), "ulimit -f 2000", &script);
   let lines: Vec<&str> = printed.lines().collect();
   assert_eq!(lines[0], "small: ok");
   assert!(lines[1].contains("kv.sqlite3"), "{printed}");
@@ -254,21 +253,7 @@ fn without_file_descriptors_opening_fails_and_works_again() {
      while (open.length > 0) open.pop()!.close();
      await attempt('again', async () => (await Deno.openKv('again.sqlite3')).set(['a'], 1));",
   );
-  let output = Command::new("bash")
-    .args(["-c", "ulimit -n 100; exec \"$0\" run \"$1\""])
-    .arg(env!("CARGO_BIN_EXE_kv"))
-    .arg(&script)
-    .env("KV_DATA_DIR", folder.path())
-    .env("NO_COLOR", "1")
-    .current_dir(folder.path())
-    .output()
-    .unwrap();
-  let printed = support::stdout(&output);
-  assert!(
-    output.status.success(),
-    "{printed}{}",
-    support::stderr(&output)
-  );
+  let printed = run_with_limit(folder.path(), "ulimit -n 100", &script);
   let lines: Vec<&str> = printed.lines().collect();
   assert!(lines[0].starts_with("true"), "{printed}");
   assert_eq!(lines[1..], ["others work: ok", "again: ok"]);

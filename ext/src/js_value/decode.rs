@@ -225,24 +225,19 @@ impl Decoder<'_> {
     let properties = self.properties(tag::SPARSE_ARRAY_END)?;
     self.expect(properties.len())?;
     self.expect(length)?;
-    let mut elements = Vec::new();
+    // A length that lies must not take memory.
+    let many_holes = || JsValueError::NoRustForm("an array of many holes");
+    if length > MOST_HOLES {
+      return Err(many_holes());
+    }
+    let mut elements = vec![JsValue::Undefined; length];
     for (key, value) in properties {
+      // What else an array has of properties is left out.
       let Ok(index) = key.parse::<usize>() else {
         continue;
       };
-      // A length that lies must not take memory.
-      if index >= length || index > self.reader.remaining() + MOST_HOLES {
-        return Err(JsValueError::NoRustForm("an array of many holes"));
-      }
-      if elements.len() <= index {
-        elements.resize(index + 1, JsValue::Undefined);
-      }
-      elements[index] = value;
+      *elements.get_mut(index).ok_or_else(many_holes)? = value;
     }
-    if length > MOST_HOLES {
-      return Err(JsValueError::NoRustForm("an array of many holes"));
-    }
-    elements.resize(length, JsValue::Undefined);
     Ok(JsValue::Array(elements))
   }
 
