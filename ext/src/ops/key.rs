@@ -61,16 +61,13 @@ pub(super) fn encode_and_keep<'s>(
     length,
   };
   let mut can_keep = length <= KEPT_PARTS;
-  let mut encoder = KeyEncoder::with_capacity(USUAL_KEY_BYTES);
-  for index in 0..key.length() {
-    let part = key.get_index(scope, index).ok_or(KvError::Pending)?;
-    push_part(scope, &mut encoder, part)?;
-    match kept.parts.get_mut(index as usize) {
+  let encoded = encode_each(scope, key, key.length(), |index, part| {
+    match kept.parts.get_mut(index) {
       Some(kept) if !part.is_object() => *kept = part,
       _ => can_keep = false,
     }
-  }
-  Ok((encoder.finish(), can_keep.then_some(kept)))
+  })?;
+  Ok((encoded, can_keep.then_some(kept)))
 }
 
 /// Encodes an array of keys.
@@ -99,11 +96,22 @@ pub(super) fn encode_parts(
   key: v8::Local<v8::Array>,
   length: u32,
 ) -> Result<Vec<u8>, KvError> {
+  encode_each(scope, key, length, |_, _| ())
+}
+
+/// The same, and shows each part, with its place, once it is encoded.
+fn encode_each<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  key: v8::Local<v8::Array>,
+  length: u32,
+  mut show: impl FnMut(usize, v8::Local<'s, v8::Value>),
+) -> Result<Vec<u8>, KvError> {
   let mut encoder = KeyEncoder::with_capacity(USUAL_KEY_BYTES);
   for index in 0..length {
     // An element can be a getter, and a getter can throw.
     let part = key.get_index(scope, index).ok_or(KvError::Pending)?;
     push_part(scope, &mut encoder, part)?;
+    show(index as usize, part);
   }
   Ok(encoder.finish())
 }
