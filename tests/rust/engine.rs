@@ -25,8 +25,11 @@ fn project() -> TempDir {
 
 /// The script, on a machine whose cargo has fetched nothing and whose only way out is `proxy`.
 fn engine(project: &Path, proxy: &str) -> Command {
-  let mut command = Command::new(project.join("scripts/engine"));
+  // By way of bash: a file that was written a moment ago can't be executed while a test beside this
+  // one is starting a program, which holds its open files until it runs ("Text file busy").
+  let mut command = Command::new("bash");
   command
+    .arg(project.join("scripts/engine"))
     .env("CARGO_HOME", project.join("cargo"))
     .env("https_proxy", proxy)
     .env("HTTPS_PROXY", proxy);
