@@ -21,6 +21,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   kv run app.ts --port 80       what follows the file is the script's: Deno.args
   kv test                       run all tests below this folder
   kv test --filter transfer     only those with 'transfer' in their name
+  kv repl --script app.ts       a prompt, with app.ts's database open
+  kv list --db data.sqlite3     what is in a database
   kv types > kv.d.ts            declarations for your editor"
 )]
 pub struct Cli {
@@ -48,6 +50,51 @@ Examples:
   kv test --filter '/^list/' --fail-fast"
   )]
   Test(TestArgs),
+  /// A prompt with `kv` open: evaluates JavaScript and TypeScript
+  #[command(
+    after_help = "The database is `kv`: in memory, unless one is named. Top-level await works, what is
+declared may be declared again, _ is the last value and _error the last error. Tab completes; Ctrl+C
+stops what runs; Ctrl+D ends. Lines from a pipe are evaluated as well.
+
+Examples:
+  kv repl --db data.sqlite3
+  echo 'await kv.get([\"visits\"])' | kv repl --script app.ts"
+  )]
+  Repl(ReplArgs),
+  /// Print the value of a key
+  #[command(
+    after_help = "Prints as console.log does, or into a pipe as JSON. Exit code 1: the key is not set.
+
+Examples:
+  kv get '[\"users\", \"ada\"]' --script app.ts
+  kv get '[\"visits\", 1n]' --db data.sqlite3 | jq .value"
+  )]
+  Get(KeyArgs),
+  /// Print the keys of a database and their values, in order
+  #[command(
+    after_help = "Prints as console.log does, or into a pipe as JSON, an entry a line.
+
+Examples:
+  kv list --db data.sqlite3
+  kv list '[\"users\"]' --script app.ts --limit 10
+  kv list '[\"logs\"]' --start '[\"logs\", 2026]' --db data.sqlite3 > logs.jsonl"
+  )]
+  List(ListArgs),
+  /// Set a key
+  #[command(
+    after_help = "The value is JavaScript, as in a script. The database is made if there is none.
+
+Examples:
+  kv set '[\"users\", \"ada\"]' '{ name: \"Ada\", born: new Date(\"1815-12-10\") }' --db data.sqlite3
+  kv set '[\"visits\"]' 'new Deno.KvU64(1n)' --script app.ts --expire-in 60000"
+  )]
+  Set(SetArgs),
+  /// Delete a key
+  #[command(after_help = "Exit code 1: the key is not set.
+
+Example:
+  kv delete '[\"users\", \"ada\"]' --db data.sqlite3")]
+  Delete(KeyArgs),
   /// Print where a script's default database is
   #[command(after_help = "Example:
   sqlite3 \"$(kv path app.ts)\" .schema")]
@@ -68,6 +115,70 @@ pub struct RunArgs {
   /// What the script finds in Deno.args
   #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
   pub args: Vec<String>,
+}
+
+/// Which database
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub struct DatabaseArgs {
+  /// A database file
+  #[arg(long, value_name = "PATH")]
+  pub db: Option<String>,
+  /// A script, for its default database
+  #[arg(long, value_name = "FILE")]
+  pub script: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct ReplArgs {
+  /// A database file; it is made if there is none. Default: a database in memory
+  #[arg(long, value_name = "PATH", conflicts_with = "script")]
+  pub db: Option<String>,
+  /// A script, for its default database
+  #[arg(long, value_name = "FILE")]
+  pub script: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct KeyArgs {
+  /// The key, an array: '["users", 1n]'
+  pub key: String,
+  #[command(flatten)]
+  pub database: DatabaseArgs,
+}
+
+#[derive(Args)]
+pub struct SetArgs {
+  /// The key, an array: '["users", 1n]'
+  pub key: String,
+  /// The value, in JavaScript
+  #[arg(allow_hyphen_values = true)]
+  pub value: String,
+  #[command(flatten)]
+  pub database: DatabaseArgs,
+  /// Milliseconds after which the key is gone
+  #[arg(long, value_name = "MS")]
+  pub expire_in: Option<u64>,
+}
+
+#[derive(Args)]
+pub struct ListArgs {
+  /// Keys that begin with this array. Default: all
+  pub prefix: Option<String>,
+  #[command(flatten)]
+  pub database: DatabaseArgs,
+  /// From this key on
+  #[arg(long, value_name = "KEY")]
+  pub start: Option<String>,
+  /// Up to this key, and without it
+  #[arg(long, value_name = "KEY")]
+  pub end: Option<String>,
+  /// How many entries at most
+  #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+  pub limit: Option<u32>,
+  /// From the last key to the first
+  #[arg(long)]
+  pub reverse: bool,
 }
 
 #[derive(Args)]

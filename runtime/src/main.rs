@@ -1,9 +1,11 @@
 //! `kv`: runs and tests JavaScript and TypeScript with Deno KV.
 
 mod cli;
+mod database;
 mod fmt_error;
 mod modules;
 mod paths;
+mod repl;
 mod run;
 mod test;
 mod worker;
@@ -15,7 +17,8 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use deno_terminal::colors;
 
-use cli::{Cli, Command, RunArgs};
+use cli::{Cli, Command, DatabaseArgs, RunArgs};
+use serde_json::{Value, json};
 
 fn main() -> ExitCode {
   let cli = Cli::parse();
@@ -43,6 +46,27 @@ fn dispatch(cli: Cli) -> Result<i32> {
       use_color(std::io::stdout().is_terminal());
       block_on(test::test(args))
     }
+    Command::Repl(args) => block_on(repl::repl(args)),
+    Command::Get(args) => block_on(look("get", &args.database, json!({ "key": args.key }))),
+    Command::List(args) => {
+      let request = json!({
+        "prefix": args.prefix,
+        "start": args.start,
+        "end": args.end,
+        "limit": args.limit,
+        "reverse": args.reverse,
+      });
+      block_on(look("list", &args.database, request))
+    }
+    Command::Set(args) => {
+      let request = database::Request {
+        function: "set",
+        argument: json!({ "key": args.key, "value": args.value, "expireIn": args.expire_in }),
+        creates: true,
+      };
+      block_on(database::run(&args.database, request))
+    }
+    Command::Delete(args) => block_on(look("delete", &args.database, json!({ "key": args.key }))),
     Command::Path(args) => {
       let main_module = paths::module_url(&args.file)?;
       print(&format!(
@@ -57,6 +81,16 @@ fn dispatch(cli: Cli) -> Result<i32> {
 async fn run_script(args: RunArgs) -> Result<i32> {
   use_color(std::io::stderr().is_terminal());
   run::run(args).await
+}
+
+/// A command on a database that must be there.
+async fn look(function: &'static str, database: &DatabaseArgs, argument: Value) -> Result<i32> {
+  let request = database::Request {
+    function,
+    argument,
+    creates: false,
+  };
+  database::run(database, request).await
 }
 
 fn use_color(is_terminal: bool) {

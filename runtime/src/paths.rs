@@ -26,7 +26,7 @@ pub fn module_url(file: &Path) -> Result<Url> {
 }
 
 /// The folder of all default databases: `$KV_DATA_DIR`, or the platform's folder for data.
-fn data_dir() -> Result<PathBuf> {
+pub fn data_dir() -> Result<PathBuf> {
   if let Some(dir) = std::env::var_os("KV_DATA_DIR").filter(|dir| !dir.is_empty()) {
     return std::path::absolute(dir).context("KV_DATA_DIR");
   }

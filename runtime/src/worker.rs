@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use deno_core::error::{CoreError, JsError};
 use deno_core::url::Url;
 use deno_core::{
-  JsRuntime, PollEventLoopOptions, RuntimeOptions, SharedArrayBufferStore, scope, v8,
+  JsRuntime, ModuleName, PollEventLoopOptions, RuntimeOptions, SharedArrayBufferStore, scope, v8,
 };
 use kv_bootstrap::{ExitCode, Script};
 use kv_ext::Durability;
@@ -23,8 +23,11 @@ pub struct Worker {
   pub main_module: Url,
   exit_code: ExitCode,
   /// The functions that the JS side has left for this one.
-  internals: v8::Global<v8::Object>,
+  internals: Functions,
 }
+
+/// An object of functions.
+pub struct Functions(v8::Global<v8::Object>);
 
 impl Worker {
   /// A runtime for the script; nothing of the script is loaded yet.
@@ -62,12 +65,7 @@ impl Worker {
         })()",
       )
       .context("the runtime could not start")?;
-    let internals = {
-      scope!(scope, runtime);
-      let internals = v8::Local::new(scope, started);
-      let internals = v8::Local::<v8::Object>::try_from(internals)?;
-      v8::Global::new(scope, internals)
-    };
+    let internals = Functions::new(&mut runtime, started)?;
     Ok(Self {
       runtime,
       main_module,
@@ -132,16 +130,27 @@ impl Worker {
     function: &str,
     argument: CallArgument<'_>,
   ) -> impl Future<Output = Result<v8::Global<v8::Value>, Box<JsError>>> + Unpin + use<> {
+    let internals = Functions(self.internals.0.clone());
+    self.start_call_of(&internals, function, argument)
+  }
+
+  /// The same, of functions of somebody else's.
+  pub fn start_call_of(
+    &mut self,
+    functions: &Functions,
+    function: &str,
+    argument: CallArgument<'_>,
+  ) -> impl Future<Output = Result<v8::Global<v8::Value>, Box<JsError>>> + Unpin + use<> {
     let (function, args) = {
       scope!(scope, &mut self.runtime);
-      let internals = v8::Local::new(scope, &self.internals);
+      let functions = v8::Local::new(scope, &functions.0);
       let function = v8::String::new(scope, function)
-        .and_then(|name| internals.get(scope, name.into()))
+        .and_then(|name| functions.get(scope, name.into()))
         .and_then(|value| v8::Local::<v8::Function>::try_from(value).ok());
       let argument: Option<v8::Local<v8::Value>> = match argument {
         CallArgument::None => None,
         CallArgument::Index(index) => Some(v8::Integer::new_from_unsigned(scope, index).into()),
-        CallArgument::Name(name) => v8::String::new(scope, name).map(Into::into),
+        CallArgument::Text(text) => v8::String::new(scope, text).map(Into::into),
       };
       (
         function.map(|function| v8::Global::new(scope, function)),
@@ -167,9 +176,39 @@ impl Worker {
     Ok(v8::Local::new(scope, answer).is_true())
   }
 
+  /// Evaluates a script of ours, whose value is an object of functions.
+  pub fn functions(&mut self, name: String, source: &'static str) -> Result<Functions> {
+    let value = self
+      .runtime
+      .execute_script(ModuleName::from(name), source)?;
+    Functions::new(&mut self.runtime, value)
+  }
+
+  /// Waits for a call that returns a string.
+  pub async fn text_of(
+    &mut self,
+    call: impl Future<Output = Result<v8::Global<v8::Value>, Box<JsError>>> + Unpin,
+  ) -> Result<String, CoreError> {
+    let text = self
+      .runtime
+      .with_event_loop_promise(call, PollEventLoopOptions::default())
+      .await?;
+    scope!(scope, &mut self.runtime);
+    Ok(v8::Local::new(scope, text).to_rust_string_lossy(scope))
+  }
+
   /// What `Deno.exitCode` was set to.
   pub fn exit_code(&self) -> i32 {
     self.exit_code.get()
+  }
+}
+
+impl Functions {
+  fn new(runtime: &mut JsRuntime, value: v8::Global<v8::Value>) -> Result<Self> {
+    scope!(scope, runtime);
+    let value = v8::Local::new(scope, value);
+    let object = v8::Local::<v8::Object>::try_from(value)?;
+    Ok(Self(v8::Global::new(scope, object)))
   }
 }
 
@@ -177,7 +216,7 @@ impl Worker {
 pub enum CallArgument<'a> {
   None,
   Index(u32),
-  Name(&'a str),
+  Text(&'a str),
 }
 
 fn internal_error(message: &str) -> JsError {

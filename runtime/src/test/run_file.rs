@@ -167,7 +167,7 @@ impl FileRun<'_> {
       }
       return;
     }
-    let hooks = self.call("runHooks", CallArgument::Name("beforeAll")).await;
+    let hooks = self.call("runHooks", CallArgument::Text("beforeAll")).await;
     let mut dead = self.report_hooks("beforeAll", hooks);
     for (index, test) in selected {
       let limit = self.options.fail_fast;
@@ -182,7 +182,7 @@ impl FileRun<'_> {
       }
     }
     if !dead {
-      let hooks = self.call("runHooks", CallArgument::Name("afterAll")).await;
+      let hooks = self.call("runHooks", CallArgument::Text("afterAll")).await;
       self.report_hooks("afterAll", hooks);
     }
   }

@@ -1,0 +1,49 @@
+use std::io::IsTerminal;
+
+use anyhow::{Result, bail};
+use deno_core::url::Url;
+use serde_json::{Value, json};
+
+use super::Location;
+use crate::cli::DatabaseArgs;
+use crate::worker::{CallArgument, Worker};
+
+/// Evaluates keys and values, which are JavaScript, and prints what is found.
+const SHELL: &str = include_str!("shell.js");
+
+/// One command on a database.
+pub struct Request {
+  /// The function in shell.js that does it.
+  pub function: &'static str,
+  /// What it needs, as it was typed.
+  pub argument: Value,
+  /// Whether it makes the database if there is none.
+  pub creates: bool,
+}
+
+/// Does it; returns the exit code.
+pub async fn run(database: &DatabaseArgs, request: Request) -> Result<i32> {
+  let location = Location::new(database)?;
+  if !request.creates {
+    location.must_exist()?;
+  }
+  let main_module = match &location.script {
+    Some(script) => script.clone(),
+    None => Url::parse("kv:shell")?,
+  };
+  let mut worker = Worker::new(main_module, Vec::new(), kv_ext::Durability::Full)?;
+  let shell = worker.functions("kv:shell".into(), SHELL)?;
+  let argument = json!({
+    "path": location.path,
+    "terminal": std::io::stdout().is_terminal(),
+    "request": request.argument,
+  })
+  .to_string();
+  let call = worker.start_call_of(&shell, request.function, CallArgument::Text(&argument));
+  let answer = worker.text_of(call).await?;
+  let answer: Value = serde_json::from_str(&answer)?;
+  if let Some(message) = answer["error"].as_str() {
+    bail!("{message}");
+  }
+  Ok(if answer["found"] == false { 1 } else { 0 })
+}

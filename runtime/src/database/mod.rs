@@ -1,0 +1,8 @@
+//! The database that a command works on, and the commands that look into one: `kv get`, `list`, `set`,
+//! `delete`.
+
+mod commands;
+mod location;
+
+pub use commands::{Request, run};
+pub use location::Location;

@@ -1,0 +1,79 @@
+//! `kv repl`: a prompt with a database open.
+
+mod complete;
+mod editor;
+mod interrupt;
+mod session;
+mod source;
+
+use std::io::IsTerminal;
+
+use anyhow::Result;
+use deno_core::url::Url;
+
+use crate::cli::{DatabaseArgs, ReplArgs};
+use crate::database::Location;
+use crate::paths;
+use editor::{Editor, Event};
+use session::{End, Session};
+
+/// Evaluates what is typed, or what comes through a pipe, to its end; returns the exit code: 1 if
+/// something that came through a pipe has thrown.
+pub async fn repl(args: ReplArgs) -> Result<i32> {
+  let location = Location::new(&DatabaseArgs {
+    db: args.db,
+    script: args.script,
+  })?;
+  let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+  let existed = location.exists();
+  let main_module = match &location.script {
+    Some(script) => script.clone(),
+    None => here()?,
+  };
+  let mut session = Session::open(main_module, location.path.as_deref(), interactive).await?;
+  if interactive {
+    let made = if existed { "" } else { ", new" };
+    println!(
+      "kv {}: `kv` is open, {}{made}. Tab completes, Ctrl+D ends.",
+      env!("CARGO_PKG_VERSION"),
+      location.name()
+    );
+  }
+  let mut editor = if interactive {
+    Editor::terminal(paths::data_dir().ok().map(|dir| dir.join("repl_history")))
+  } else {
+    Editor::pipe()
+  };
+  let mut code = 0;
+  let mut warned = false;
+  loop {
+    editor.go_on();
+    match session.while_waiting(editor.event()).await {
+      Some(Event::Input(input)) => {
+        warned = false;
+        if session.evaluate(&input).await? == End::Threw && !interactive {
+          code = 1;
+        }
+      }
+      Some(Event::Complete { path, reply }) => {
+        // Whoever asked has gone, if nobody hears it.
+        let _ = reply.send(session.names(&path).await?);
+      }
+      Some(Event::Interrupted) if warned => break,
+      Some(Event::Interrupted) => {
+        warned = true;
+        println!("(Ctrl+C again, or Ctrl+D, ends)");
+      }
+      Some(Event::Failed(message)) => anyhow::bail!("the terminal: {message}"),
+      Some(Event::Ended) | None => break,
+    }
+  }
+  session.close().await?;
+  Ok(code)
+}
+
+/// A module in this folder: what the input imports is found from here.
+fn here() -> Result<Url> {
+  let file = std::env::current_dir()?.join("$kv_repl.ts");
+  paths::module_url(&file)
+}

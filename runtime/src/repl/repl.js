@@ -1,0 +1,69 @@
+// The prompt's half in JavaScript: opens the database, evaluates what was typed, shows values, and knows
+// what may follow a dot. Its value is an object of functions of one string.
+
+(() => {
+  const { inspect, openKv } = Deno;
+  const { log, error: logError } = console;
+  let database;
+
+  /** Long values are shown whole, within reason. */
+  const options = (colors) => ({ colors, depth: 6, iterableLimit: 200, strAbbreviateSize: 10_000 });
+
+  /** As console.log shows it; stacks are without the frames of this file, and of the input's own code. */
+  function shown(value, colors) {
+    return inspect(value, options(colors))
+      .replace(/\n\s+at (?:async )?(?:eval \(|evaluate \(|<eval>|<anonymous>$)[^\n]*/g, "")
+      .replace(/\(eval at evaluate \([^)]*\), /g, "(");
+  }
+
+  /** The value of a property, but for one that a getter would have to compute. */
+  function own(value, name) {
+    for (let at = value; at !== null && at !== undefined; at = Object.getPrototypeOf(at)) {
+      const descriptor = Object.getOwnPropertyDescriptor(at, name);
+      if (descriptor !== undefined) return descriptor.value;
+    }
+    return undefined;
+  }
+
+  return {
+    /** Opens the database at a path, in JSON: it is `kv`. */
+    async open(path) {
+      database = await openKv(JSON.parse(path) ?? undefined);
+      globalThis.kv = database;
+      return "";
+    },
+
+    close() {
+      // A person may have closed it.
+      database[Symbol.dispose]();
+      return "";
+    },
+
+    /** Evaluates a script; "true" if nothing was thrown. */
+    async evaluate(argument) {
+      const { script, colors } = JSON.parse(argument);
+      let result;
+      try {
+        result = await (0, eval)(script);
+      } catch (error) {
+        globalThis._error = error;
+        logError(`Uncaught ${shown(error, colors)}`);
+        return "false";
+      }
+      if (result !== undefined) globalThis._ = result.value;
+      log(shown(result?.value, colors));
+      return "true";
+    },
+
+    /** Names that may stand after a chain of names with dots between, in JSON. */
+    names(path) {
+      let value = globalThis;
+      for (const name of path === "" ? [] : path.split(".")) value = own(value, name);
+      const found = new Set();
+      for (let at = value; at !== null && at !== undefined; at = Object.getPrototypeOf(at)) {
+        for (const name of Object.getOwnPropertyNames(Object(at))) found.add(name);
+      }
+      return JSON.stringify([...found]);
+    },
+  };
+})()

@@ -1,0 +1,299 @@
+//! `kv get`, `list`, `set`, `delete` and `kv repl`: looking into a database from the shell.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use support::*;
+use tempfile::TempDir;
+
+/// `kv COMMAND… --db data.sqlite3`, in a folder.
+fn on(folder: &Path, args: &[&str]) -> Command {
+  let mut command = kv(folder);
+  command
+    .args(args)
+    .args(["--db", "data.sqlite3"])
+    .current_dir(folder);
+  command
+}
+
+#[test]
+fn what_is_set_is_found_listed_and_deleted() {
+  let folder = TempDir::new().unwrap();
+  let folder = folder.path();
+  let set = success(&mut on(
+    folder,
+    &["set", r#"["users", "ada"]"#, r#"{ name: "Ada" }"#],
+  ));
+  assert_eq!(set, "{\"versionstamp\":\"00000000000000010000\"}\n");
+  success(&mut on(folder, &["set", "[1n, true]", "-5"]));
+  success(&mut on(folder, &["set", "['x']", "undefined"]));
+
+  let ada = "{\"key\":[\"users\",\"ada\"],\"value\":{\"name\":\"Ada\"},\"versionstamp\":\"00000000000000010000\"}\n";
+  let get = success(&mut on(folder, &["get", r#"["users", "ada"]"#]));
+  assert_eq!(get, ada);
+  let list = success(&mut on(folder, &["list"]));
+  let lines: Vec<_> = list.lines().collect();
+  assert_eq!(lines.len(), 3);
+  assert_eq!(format!("{}\n", lines[0]), ada);
+  assert!(
+    lines[2].starts_with(r#"{"key":[{"$bigint":"1"},true],"value":-5,"#),
+    "{list}"
+  );
+  let users = success(&mut on(folder, &["list", "['users']"]));
+  assert_eq!(users, ada);
+  let last = success(&mut on(folder, &["list", "--reverse", "--limit", "1"]));
+  assert_eq!(last.trim_end(), lines[2]);
+  let range = success(&mut on(
+    folder,
+    &["list", "--start", "['v']", "--end", "['y']"],
+  ));
+  assert_eq!(range.trim_end(), lines[1]);
+
+  assert_eq!(success(&mut on(folder, &["delete", "['x']"])), "");
+  for command in ["get", "delete"] {
+    let missing = failure(&mut on(folder, &[command, "['x']"]));
+    assert_eq!(missing, "['x'] is not set\n");
+  }
+}
+
+#[test]
+fn every_value_has_a_form_in_json() {
+  let folder = TempDir::new().unwrap();
+  let value = r#"{
+    big: 2n, nothing: undefined, nan: NaN, zero: -0, bytes: new Uint8Array([1, 2]),
+    buffer: new ArrayBuffer(1), view: new DataView(new ArrayBuffer(2)), floats: new Float64Array([0.5]),
+    date: new Date(0), never: new Date(NaN), regexp: /a/g, map: new Map([[1n, { a: 1 }]]),
+    set: new Set([1]), error: new TypeError("no"), boxed: new Number(1), dollar: { $date: 1 },
+    array: [1, , "a"], nested: { __proto__: null, a: null }
+  }"#;
+  success(&mut on(folder.path(), &["set", "[1]", value]));
+  let line = success(&mut on(folder.path(), &["get", "[1]"]));
+  let entry: serde_json::Value = serde_json::from_str(&line).unwrap();
+  assert_eq!(
+    entry["value"],
+    serde_json::json!({
+      "big": { "$bigint": "2" },
+      "nothing": { "$undefined": true },
+      "nan": { "$number": "NaN" },
+      "zero": { "$number": "-0" },
+      "bytes": { "$bytes": "AQI=" },
+      "buffer": { "$ArrayBuffer": "AA==" },
+      "view": { "$DataView": "AAA=" },
+      "floats": { "$Float64Array": [0.5] },
+      "date": { "$date": "1970-01-01T00:00:00.000Z" },
+      "never": { "$date": null },
+      "regexp": { "$regexp": ["a", "g"] },
+      "map": { "$map": [[{ "$bigint": "1" }, { "a": 1 }]] },
+      "set": { "$set": [1] },
+      "error": { "$error": { "name": "TypeError", "message": "no" } },
+      "boxed": { "$boxed": 1 },
+      "dollar": { "$object": { "$date": 1 } },
+      "array": [1, { "$undefined": true }, "a"],
+      "nested": { "a": null },
+    })
+  );
+  success(&mut on(
+    folder.path(),
+    &[
+      "set",
+      "[2]",
+      "(() => { const a = {}; a.a = a; return a })()",
+    ],
+  ));
+  let circular = success(&mut on(folder.path(), &["get", "[2]"]));
+  assert!(
+    circular.contains(r#""value":{"a":{"$circular":true}}"#),
+    "{circular}"
+  );
+}
+
+#[test]
+fn what_is_no_key_no_value_or_no_database_is_said() {
+  let folder = TempDir::new().unwrap();
+  let folder = folder.path();
+  let missing = failure(&mut on(folder, &["list"]));
+  assert_eq!(missing, "error: there is no database data.sqlite3\n");
+  assert!(!folder.join("data.sqlite3").exists());
+  success(&mut on(folder, &["set", "['a']", "1"]));
+
+  let unquoted = failure(&mut on(folder, &["get", "[users]"]));
+  assert_eq!(
+    unquoted,
+    "error: the key [users]: users is not defined: a key is an array, as in '[\"users\", 1n]', in \
+     quotes for the shell\n"
+  );
+  let string = failure(&mut on(folder, &["get", "'users'"]));
+  assert!(string.contains("is no array"), "{string}");
+  let value = failure(&mut on(folder, &["set", "['a']", "Ada"]));
+  assert!(
+    value.starts_with("error: the value Ada: Ada is not defined: "),
+    "{value}"
+  );
+  let part = failure(&mut on(folder, &["get", "[{}]"]));
+  assert!(
+    part.starts_with("error: ") && !part.contains("    at "),
+    "{part}"
+  );
+  let script = failure(
+    kv(folder)
+      .args(["get", "['a']", "--script", "never_run.ts"])
+      .current_dir(folder),
+  );
+  assert!(script.contains("has no database yet"), "{script}");
+
+  let none = kv(folder).args(["get", "['a']"]).output().unwrap();
+  assert_eq!(none.status.code(), Some(2));
+  assert!(stderr(&none).contains("<--db <PATH>|--script <FILE>>"));
+}
+
+#[test]
+fn a_script_s_database_is_found_by_the_script() {
+  let folder = TempDir::new().unwrap();
+  let script = folder.path().join("app.ts");
+  std::fs::write(
+    &script,
+    "const kv = await Deno.openKv(); await kv.set(['a'], 1, { expireIn: 60_000 });",
+  )
+  .unwrap();
+  success(kv(folder.path()).arg(&script));
+  let at = ["--script", script.to_str().unwrap()];
+  success(kv(folder.path()).args(["set", "['b']", "2"]).args(at));
+  success(
+    kv(folder.path())
+      .args(["set", "['c']", "3", "--expire-in", "1"])
+      .args(at),
+  );
+  std::thread::sleep(std::time::Duration::from_millis(5));
+  let list = success(kv(folder.path()).arg("list").args(at));
+  assert_eq!(list.lines().count(), 2, "{list}");
+}
+
+#[test]
+fn a_list_ends_when_nobody_reads_on() {
+  let folder = TempDir::new().unwrap();
+  let fill = "const kv = await Deno.openKv('data.sqlite3');
+    for (let i = 0; i < 100; i++) {
+      const op = kv.atomic();
+      for (let j = 0; j < 100; j++) op.set([i, j], 'x'.repeat(1000));
+      await op.commit();
+    }";
+  std::fs::write(folder.path().join("fill.js"), fill).unwrap();
+  success(kv(folder.path()).arg("fill.js").current_dir(folder.path()));
+  let mut list = on(folder.path(), &["list"])
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+  drop(list.stdout.take());
+  let output = list.wait_with_output().unwrap();
+  assert!(
+    output.status.success() && output.stderr.is_empty(),
+    "{output:?}"
+  );
+}
+
+/// What `kv repl` makes of these lines in a pipe.
+fn repl(folder: &Path, args: &[&str], input: &str) -> Output {
+  let mut repl = kv(folder)
+    .arg("repl")
+    .args(args)
+    .current_dir(folder)
+    .stdin(Stdio::piped())
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+  let mut stdin = repl.stdin.take().unwrap();
+  stdin.write_all(input.as_bytes()).unwrap();
+  drop(stdin);
+  repl.wait_with_output().unwrap()
+}
+
+#[test]
+fn the_prompt_evaluates_what_a_pipe_holds() {
+  let folder = TempDir::new().unwrap();
+  std::fs::write(
+    folder.path().join("m.ts"),
+    "export const imported: string = 'from a module';",
+  )
+  .unwrap();
+  let output = repl(
+    folder.path(),
+    &["--db", "data.sqlite3"],
+    "const a: number = 1;
+const a = 2, { b, ...c } = { b: 3, d: 4 }
+[a, b, c]
+(await kv.set(['k'], a)).ok
+(await kv.get(['k'])).value
+_ + 1
+function twice(n: number) {
+  return n * 2;
+}
+class Point { x = 1 }
+twice(new Point().x)
+{ a: 1 }
+import { imported } from './m.ts'
+imported
+Promise.resolve(1)
+await new Promise((done) => setTimeout(done, 1, 'later'))
+`a
+${a}`
+",
+  );
+  assert!(output.status.success(), "{}", stderr(&output));
+  assert_eq!(
+    stdout(&output),
+    "undefined
+undefined
+[ 2, 3, { d: 4 } ]
+true
+2
+3
+undefined
+undefined
+2
+{ a: 1 }
+undefined
+\"from a module\"
+Promise { 1 }
+\"later\"
+\"a\\n2\"
+"
+  );
+  let get = success(&mut on(folder.path(), &["get", "['k']"]));
+  assert!(get.contains("\"value\":2"), "{get}");
+}
+
+#[test]
+fn an_error_at_the_prompt_is_shown_and_the_rest_goes_on() {
+  let folder = TempDir::new().unwrap();
+  let output = repl(
+    folder.path(),
+    &[],
+    "nope
+throw new TypeError('mine')
+_error.name
+1 +* 2
+await new Promise(() => {})
+await kv.set(['a'], () => {})
+(await kv.set(['a'], 1)).ok
+",
+  );
+  assert_eq!(output.status.code(), Some(1));
+  assert_eq!(stdout(&output), "\"TypeError\"\ntrue\n");
+  let errors = stderr(&output);
+  for error in [
+    "Uncaught ReferenceError: nope is not defined\n",
+    "Uncaught TypeError: mine\n",
+    "Uncaught SyntaxError: Expression expected\n",
+    "nothing is left that could settle it\n",
+    "could not be cloned.\n",
+  ] {
+    assert!(errors.contains(error), "{error}: {errors}");
+  }
+}
