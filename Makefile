@@ -29,3 +29,8 @@ torture:
 	@deno=$$(scripts/deno) && \
 	scripts/cargo build --package kv_runtime && \
 	scripts/torture "$$deno" $(ARGS)
+
+# The API reference and the pages of docs/, as a static site in target/docs.
+.PHONY: docs
+docs:
+	@scripts/docs

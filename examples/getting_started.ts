@@ -1,4 +1,4 @@
-// The operations of a store: set, get, delete, list, and inside an atomic operation sum, min, max.
+// Shows the operations of a store: set, get, delete, list, and inside an atomic operation sum, min, max.
 //
 // Run it twice: what the first run stores, the second one finds. On Deno, run it with
 // `deno run -A --unstable-kv`.

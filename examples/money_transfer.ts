@@ -1,4 +1,4 @@
-// Moving money between accounts: read, decide, and commit only if nobody has changed what was
+// Shows moving money between accounts: read, decide, and commit only if nobody has changed what was
 // read. A transfer that loses the race reads again and retries, so no update is lost.
 
 const kv = await Deno.openKv(":memory:");

@@ -1,4 +1,4 @@
-// A list page by page: the cursor of one page is all that the next one needs, so it can travel
+// Shows a list page by page: the cursor of one page is all that the next one needs, so it can travel
 // through a URL.
 
 const kv = await Deno.openKv(":memory:");

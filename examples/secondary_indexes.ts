@@ -1,4 +1,4 @@
-// Users that are found by id and by e-mail address: two keys for one user, kept in step by an
+// Shows users that are found by id and by e-mail address: two keys for one user, kept in step by an
 // atomic operation, so that no reader ever sees one without the other.
 
 interface User {

@@ -56,7 +56,9 @@ declare namespace Deno {
 
   /** A key that is set. */
   export interface KvEntry<T> {
+    /** The key. */
     key: KvKey;
+    /** A copy of what was stored. */
     value: T;
     /** The commit that wrote the value: 20 hexadecimal digits that grow with every commit. */
     versionstamp: string;
@@ -77,6 +79,7 @@ declare namespace Deno {
     cursor?: string;
     /** From the last key to the first. */
     reverse?: boolean;
+    /** How fresh the entries must be. */
     consistency?: KvConsistencyLevel;
     /**
      * How many entries are read at a time, each time from one snapshot; at most 1000. Default:
@@ -92,23 +95,29 @@ declare namespace Deno {
      * Empty after the last entry. Throws before the first.
      */
     get cursor(): string;
+    /** The next entry. Calls that don't wait for each other get different entries. */
     next(): Promise<IteratorResult<KvEntry<T>, undefined>>;
+    /** Itself: a list is read once. */
     [Symbol.asyncIterator](): AsyncIterableIterator<KvEntry<T>>;
   }
 
   /** A commit that has happened: it is on disk. */
   export interface KvCommitResult {
+    /** All of it is stored. */
     ok: true;
+    /** Of the commit, and of every key that it has set. */
     versionstamp: string;
   }
 
   /** A commit that did not happen: a check failed. */
   export interface KvCommitError {
+    /** Nothing of it is stored. */
     ok: false;
   }
 
   /** What must be true for an atomic operation to commit. */
   export interface AtomicCheck {
+    /** The key. An entry that was read is a check as well. */
     key: KvKey;
     /** The key was last written by this commit; null: it is not set. */
     versionstamp: string | null;
@@ -119,7 +128,9 @@ declare namespace Deno {
    * mutations, of 819,200 bytes. Made by `Kv.atomic()`; nothing happens before `commit()`.
    */
   export class AtomicOperation {
+    /** Commit only if all of these hold then. */
     check(...checks: AtomicCheck[]): this;
+    /** Adds changes that are given as objects. */
     mutate(...mutations: KvMutation[]): this;
     /** Adds to the U64 stored, wrapping at 2^64. */
     sum(key: KvKey, n: bigint): this;
@@ -127,7 +138,9 @@ declare namespace Deno {
     min(key: KvKey, n: bigint): this;
     /** Keeps the larger of the U64 stored and this one. */
     max(key: KvKey, n: bigint): this;
+    /** Stores a value; with `expireIn`, for so many milliseconds. */
     set(key: KvKey, value: unknown, options?: { expireIn?: number }): this;
+    /** Removes a key, if it is set. */
     delete(key: KvKey): this;
     /** Puts a message into the queue; it counts as a mutation. */
     enqueue(
@@ -150,6 +163,7 @@ declare namespace Deno {
 
   /** A handle to a database. Made by `Deno.openKv()`. */
   export class Kv implements Disposable {
+    /** Gets the entry of a key; its value and versionstamp are null if the key is not set. */
     get<T = unknown>(
       key: KvKey,
       options?: { consistency?: KvConsistencyLevel },
@@ -170,6 +184,11 @@ declare namespace Deno {
     ): Promise<KvCommitResult>;
     /** Removes a key, if it is set. */
     delete(key: KvKey): Promise<void>;
+    /**
+     * Lists entries in the order of their keys. Nothing is read before the first `next()`. Throws a
+     * `TypeError` if the selector has none of its four shapes; `next()` rejects with one if its keys
+     * contradict each other.
+     */
     list<T = unknown>(
       selector: KvListSelector,
       options?: KvListOptions,
@@ -203,11 +222,13 @@ declare namespace Deno {
       keys: readonly [...{ [K in keyof T]: KvKey }],
       options?: { raw?: boolean },
     ): ReadableStream<{ [K in keyof T]: KvEntryMaybe<T[K]> }>;
+    /** An atomic operation, to add checks and changes to. */
     atomic(): AtomicOperation;
     /** As the last part of a key that is set, stands for the versionstamp of the commit. */
     commitVersionstamp(): symbol;
     /** Closes the handle. Writes that were begun are finished. */
     close(): void;
+    /** Closes the handle, if it is open: `using kv = await Deno.openKv()`. */
     [Symbol.dispose](): void;
   }
 
@@ -215,6 +236,7 @@ declare namespace Deno {
   export class KvU64 {
     /** Throws a `RangeError` unless `0 <= value < 2^64`. */
     constructor(value: bigint);
+    /** The number. */
     readonly value: bigint;
   }
 }

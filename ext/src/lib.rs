@@ -87,6 +87,11 @@
 
 #![deny(missing_docs)]
 
+/// What the README says in Rust is compiled and run like the rest.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 mod client;
 mod conversions;
 mod error;

@@ -693,29 +693,6 @@ fn a_file_that_may_only_be_read() {
 }
 
 #[test]
-fn the_examples_run() {
-  let data = TempDir::new().unwrap();
-  let mut count = 0;
-  for entry in std::fs::read_dir(repository().join("examples")).unwrap() {
-    let path = entry.unwrap().path();
-    if path.extension().is_some_and(|extension| extension == "ts") {
-      assert!(
-        !success(kv(data.path()).arg(&path)).is_empty(),
-        "{}",
-        path.display()
-      );
-      count += 1;
-    }
-  }
-  assert!(count >= 4);
-  let again = success(kv(data.path()).arg(repository().join("examples/getting_started.ts")));
-  assert!(
-    again.starts_with("This script has run 1 times before."),
-    "{again}"
-  );
-}
-
-#[test]
 fn a_module_that_a_later_import_reaches_again() {
   let folder = project(&[
     (
