@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::connect;
 use super::dispatcher::Dispatcher;
 use super::events::Events;
-use super::queue::{NEXT_DEADLINE, NEXT_DUE, first};
+use super::queue::{self, NEXT_DUE, first};
 use super::registry::lock;
 use super::sweep::NEXT_EXPIRY;
 use super::task::Task;
@@ -31,8 +31,8 @@ const SWEEP_PAUSE_WATCHED: Duration = Duration::from_millis(5);
 /// While more has expired than one sweep removes. Commits come between.
 const SWEEP_PAUSE_MORE: Duration = Duration::from_millis(2);
 
-/// The longest sleep: the machine's clock may be set, and then deadlines are wrong.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// The longest sleep: the machine's clock may be set, and then what was to happen happens no later.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 /// What the caretaker waits for, and what wakes it.
 #[derive(Default)]
@@ -268,8 +268,12 @@ fn look(connection: &Connection, events: &Arc<Events>) -> rusqlite::Result<()> {
     if let Some(due_at) = first(connection, NEXT_DUE)? {
       events.dispatcher.note_due(due_at);
     }
-    let deadline = first(connection, NEXT_DEADLINE)?;
-    if deadline.is_some_and(|deadline| deadline <= events.now_ms()) {
+    if queue::has_lost(connection, events.now_ms())? {
+      // Where the clock was set forward, the deadlines of those who live have passed as well.
+      let running = events.dispatcher.running();
+      if !running.is_empty() {
+        events.call(Task::Heartbeat(running), Durability::Relaxed);
+      }
       events.call(Task::Revive, Durability::Relaxed);
     }
   }

@@ -29,13 +29,17 @@ const REMOVE_RUNNING: &str = "DELETE FROM queue_running WHERE deadline = ?1 AND 
 const DEADLINE_OF: &str = "SELECT deadline FROM queue_running WHERE id = ?1";
 const BEAT: &str = "UPDATE queue_running SET deadline = ?3 WHERE deadline = ?1 AND id = ?2";
 const LOST: &str = "SELECT deadline, id FROM queue_running
-  WHERE deadline <= ?1 AND typeof(deadline) = 'integer' AND typeof(id) = 'text'
+  WHERE (deadline <= ?1 OR deadline > ?2) AND typeof(deadline) = 'integer' AND typeof(id) = 'text'
   ORDER BY deadline LIMIT 100";
-pub(super) const NEXT_DEADLINE: &str = "SELECT deadline FROM queue_running
+const NEXT_DEADLINE: &str = "SELECT deadline FROM queue_running
   WHERE typeof(deadline) = 'integer' AND typeof(id) = 'text' ORDER BY deadline LIMIT 1";
+const LAST_DEADLINE: &str = "SELECT deadline FROM queue_running
+  WHERE typeof(deadline) = 'integer' AND typeof(id) = 'text' ORDER BY deadline DESC LIMIT 1";
 
 /// How long a delivery lives without a heartbeat, in milliseconds. Deno's files have the same.
-pub(super) const LIFE_MS: u64 = 5_000;
+const LIFE_MS: u64 = 5_000;
+/// A deadline this far away was written before the clock was set back: nobody who lives would have it.
+const NEVER_SO_FAR_MS: u64 = 60_000;
 
 /// Puts a message into the queue. `id` is one that no other message has.
 pub(super) fn add(connection: &Connection, enqueue: &Enqueue, id: &str) -> Result<(), WriteError> {
@@ -206,12 +210,22 @@ pub(super) fn put_back(
   })
 }
 
+/// Whether there are messages of processes that have died.
+pub(super) fn has_lost(connection: &Connection, now_ms: u64) -> rusqlite::Result<bool> {
+  let first = first(connection, NEXT_DEADLINE)?;
+  if first.is_none_or(|deadline| deadline <= now_ms) {
+    return Ok(first.is_some());
+  }
+  let last = self::first(connection, LAST_DEADLINE)?;
+  Ok(last.is_some_and(|deadline| deadline > now_ms + NEVER_SO_FAR_MS))
+}
+
 /// Puts messages of processes that have died back into the queue. That a process was killed is not a
 /// delivery that failed: the schedule stays as it is.
 pub(super) fn revive(connection: &Connection, now_ms: u64) -> Result<Outcome, WriteError> {
   let lost = connection
     .prepare_cached(LOST)?
-    .query_map([stored_ms(now_ms)], |row| {
+    .query_map([now_ms, now_ms + NEVER_SO_FAR_MS].map(stored_ms), |row| {
       let deadline: i64 = row.get(0)?;
       Ok(Running {
         id: row.get(1)?,

@@ -269,6 +269,54 @@ fn messages_of_a_process_that_has_died_come_again_and_those_of_one_that_lives_do
 }
 
 #[test]
+fn a_clock_that_is_set_forward_or_back_loses_no_message_and_gives_none_twice() {
+  const HOUR: u64 = 3_600_000;
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let clock = Arc::new(TestClock::default());
+  clock.0.store(10 * HOUR, Ordering::SeqCst);
+  let options = SqliteOptions {
+    clock: clock.clone(),
+    ..options()
+  };
+  let store = open_file(&path, &options).unwrap();
+  let listener = store.listen();
+  enqueue(&*store, vec![message("alive", 0, &[60_000])]);
+  let alive = receive(&*listener, 1);
+  assert_eq!(payloads(&alive), ["alive"]);
+  let deadline = || -> u64 {
+    let process = Connection::open(&path).unwrap();
+    let deadline: i64 = process
+      .query_row("SELECT max(deadline) FROM queue_running", [], |row| {
+        row.get(0)
+      })
+      .unwrap();
+    deadline as u64
+  };
+  for now_ms in [11 * HOUR, 5 * HOUR, 20 * HOUR] {
+    clock.0.store(now_ms, Ordering::SeqCst);
+    assert!(nothing(&*listener));
+    // Its deadline follows the clock.
+    let patience = Instant::now() + Duration::from_secs(10);
+    while !(now_ms..=now_ms + 5_000).contains(&deadline()) {
+      assert!(Instant::now() < patience, "{now_ms}: {}", deadline());
+      assert!(nothing(&*listener));
+    }
+  }
+  finish(&*listener, alive, true);
+
+  // A process died while its clock was ahead.
+  let process = Connection::open(&path).unwrap();
+  process
+    .execute(
+      "INSERT INTO queue_running VALUES (?1, 'x', x'6d', '[60000]', '[]')",
+      [(30 * HOUR) as i64],
+    )
+    .unwrap();
+  assert_eq!(payloads(&receive(&*listener, 10)), ["m"]);
+}
+
+#[test]
 fn denos_rows_are_understood() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
