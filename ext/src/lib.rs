@@ -139,6 +139,7 @@ mod extension {
     kv_ext,
     ops = [
       op_kv_open,
+      op_kv_weigh,
       op_kv_close,
       op_kv_get,
       op_kv_get_many,

@@ -258,3 +258,200 @@ fn without_file_descriptors_opening_fails_and_works_again() {
   assert!(lines[0].starts_with("true"), "{printed}");
   assert_eq!(lines[1..], ["others work: ok", "again: ok"]);
 }
+
+/// A file system of two megabytes that only the command sees, in the folder's `disk`; None where this user
+/// may not have one.
+#[cfg(target_os = "linux")]
+fn on_a_small_disk(folder: &Path, command: &str) -> Option<Command> {
+  let disk = folder.join("disk");
+  fs::create_dir(&disk).unwrap();
+  let shell = |command: &str| {
+    let mut shell = Command::new("unshare");
+    shell
+      .args(["--user", "--map-root-user", "--mount", "bash", "-c"])
+      .arg(format!(
+        "mount -t tmpfs -o size=2m none disk && cd disk && {command}"
+      ))
+      .current_dir(folder)
+      .env("KV_DATA_DIR", folder)
+      .env("NO_COLOR", "1");
+    shell
+  };
+  let works = shell("true")
+    .output()
+    .is_ok_and(|output| output.status.success());
+  if !works {
+    eprintln!("not run: no file system may be mounted here");
+  }
+  works.then(|| shell(command))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error_and_works_again_when_there_is_room() {
+  let folder = TempDir::new().unwrap();
+  let script = write_script(
+    folder.path(),
+    "let stored = 0;
+     const fill = async (bytes: number) => {
+       try {
+         for (;; stored++) await kv.set([stored], 'x'.repeat(bytes));
+       } catch (error) {
+         return error.message;
+       }
+     };
+     const count = async (from: Deno.Kv) => {
+       let found = 0;
+       for await (const { key, value } of from.list<string>({ prefix: [] })) {
+         if (key[0] !== found++ || value.length === 0) throw new Error(`${key} is ${found}`);
+       }
+       return found;
+     };
+     console.log(await fill(20_000));
+     console.log(await fill(10));
+     await attempt('at once', () => Promise.all([1, 2, 3].map(() => kv.set(['more'], 'x'.repeat(50_000)))));
+     await attempt('enqueue', () => kv.enqueue('x'.repeat(50_000)));
+     const all = stored;
+     console.log('kept', all > 10, await count(kv) === all);
+     Deno.removeSync('ballast');
+     await attempt('again', async () => {
+       await kv.set([stored], 'x'.repeat(20_000));
+       stored++;
+     });
+     console.log('kept', await count(kv) === all + 1);
+     kv.close();
+     const reopened = await Deno.openKv('kv.sqlite3');
+     console.log('kept', await count(reopened) === all + 1);",
+  );
+  let command = format!(
+    "head -c 500000 /dev/zero > ballast && exec {} run {}",
+    env!("CARGO_BIN_EXE_kv"),
+    script.display()
+  );
+  let Some(mut shell) = on_a_small_disk(folder.path(), &command) else {
+    return;
+  };
+  let printed = success(&mut shell);
+  let lines: Vec<&str> = printed.lines().collect();
+  for line in &lines[..4] {
+    assert!(
+      line.contains("full") && line.contains("kv.sqlite3"),
+      "{printed}"
+    );
+  }
+  assert_eq!(
+    lines[4..],
+    ["kept true true", "again: ok", "kept true", "kept true"]
+  );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_clock_that_is_set_while_a_process_runs_stops_nothing() {
+  let folder = TempDir::new().unwrap();
+  let library = kv_torture::shim::build("clock", folder.path()).unwrap();
+  let offset = folder.path().join("offset");
+  fs::write(&offset, 0_i64.to_ne_bytes()).unwrap();
+  let script = write_script(
+    folder.path(),
+    "const offset = Deno.openSync('offset', { write: true });
+     const setClock = (seconds: number) => {
+       offset.seekSync(0, Deno.SeekMode.Start);
+       offset.writeSync(new Uint8Array(new BigInt64Array([BigInt(seconds)]).buffer));
+     };
+     const started = Date.now();
+     setClock(100);
+     if (Math.abs(Date.now() - started - 100_000) > 50_000) throw new Error('the clock was not set');
+     setClock(0);
+
+     for (const store of [kv, await Deno.openKv(':memory:')]) {
+       const got: string[] = [];
+       const comes = async (message: string) => {
+         for (let i = 0; i < 500 && !got.includes(message); i++) {
+           await new Promise((done) => setTimeout(done, 20));
+         }
+         console.log(message, got.filter((other) => other === message).length);
+       };
+       let release = () => {};
+       store.listenQueue(async (message: string) => {
+         got.push(message);
+         if (message === 'slow') await new Promise<void>((done) => release = done);
+       });
+       await store.set(['minute'], 1, { expireIn: 60_000 });
+       await store.set(['day'], 1, { expireIn: 24 * 3_600_000 });
+       await store.enqueue('slow');
+       await comes('slow');
+       await store.enqueue('in a minute', { delay: 60_000 });
+       const before = (await store.set(['stamp'], 1)).versionstamp;
+
+       setClock(3_600);
+       await comes('in a minute');
+       console.log((await store.get(['minute'])).value, (await store.get(['day'])).value);
+
+       setClock(-3_600);
+       await store.enqueue('back');
+       await comes('back');
+       const after = (await store.set(['stamp'], 2)).versionstamp;
+       console.log(after > before, (await store.get(['day'])).value);
+       const states = store.watch([['short']]).getReader();
+       await states.read();
+       await store.set(['short'], 1, { expireIn: 500 });
+       await states.read();
+       console.log('expired', (await states.read()).value![0].value);
+
+       await comes('slow');
+       release();
+       setClock(0);
+       store.close();
+     }",
+  );
+  let printed = success(
+    kv(folder.path())
+      .arg("run")
+      .arg(script)
+      .current_dir(folder.path())
+      .env("LD_PRELOAD", &library)
+      .env("CLOCK_OFFSET", &offset),
+  );
+  let each = "slow 1
+in a minute 1
+null 1
+back 1
+true 1
+expired null
+slow 1
+";
+  assert_eq!(printed, format!("{each}{each}"));
+}
+
+#[test]
+fn a_hundred_thousand_handles() {
+  let folder = TempDir::new().unwrap();
+  let printed = run(
+    folder.path(),
+    "await kv.set(['a'], 1);
+     const open: Deno.Kv[] = [];
+     for (let i = 0; i < 100_000; i++) open.push(await Deno.openKv('kv.sqlite3'));
+     console.log((await open[50_000].get(['a'])).value);
+     await open[99_999].set(['a'], 2);
+     console.log((await kv.get(['a'])).value);
+     for (const handle of open) handle.close();
+     await attempt('closed', () => open[7].get(['a']));
+     await attempt('open', () => kv.get(['a']));",
+  );
+  assert_eq!(printed, "1\n2\nclosed: Bad resource ID\nopen: ok\n");
+}
+
+/// QuickJS does not tell when an object is gone: there, what is not closed stays open.
+#[cfg(not(feature = "quickjs"))]
+#[test]
+fn databases_that_are_forgotten_are_closed() {
+  let folder = TempDir::new().unwrap();
+  let printed = run(
+    folder.path(),
+    "for (let i = 0; i < 6_000; i++) await (await Deno.openKv(':memory:')).set(['a'], i);
+     const megabytes = Deno.memoryUsage().rss / 1e6;
+     console.log(megabytes < 500 ? 'fine' : `${megabytes} MB`);",
+  );
+  assert_eq!(printed, "fine\n");
+}

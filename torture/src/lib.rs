@@ -7,3 +7,5 @@ pub mod history;
 pub mod power;
 pub mod program;
 pub mod race;
+#[cfg(target_os = "linux")]
+pub mod shim;

@@ -4,13 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::crash::{Ledger, check};
 use crate::program::{Program, Random};
+use crate::shim;
 
 /// What a disk writes as a whole.
 const SECTOR: usize = 512;
@@ -74,15 +74,7 @@ pub fn run(kv: &Program, seed: u64, record: Duration, failures: u32) -> Result<R
 
 /// Runs the writer of `crash.rs` under the recorder; returns the record.
 fn record_a_writer(kv: &Program, folder: &Path, seed: u64, long: Duration) -> Result<PathBuf> {
-  let library = folder.join("record.so");
-  let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shim/record.c");
-  let built = Command::new("cc")
-    .args(["-shared", "-fPIC", "-O2", "-o"])
-    .args([&library, &source])
-    .arg("-ldl")
-    .status()
-    .context("the C compiler, cc")?;
-  ensure!(built.success(), "shim/record.c does not compile");
+  let library = shim::build("record", folder)?;
   let (file, log) = (folder.join("kv.sqlite3"), folder.join("record"));
   let arguments = [file.display().to_string(), seed.to_string(), "0".into()];
   let mut child = kv

@@ -26,6 +26,34 @@ pub(crate) struct Handle {
   /// What ends with the handle.
   watchers: WeakList<Watching>,
   listeners: WeakList<Listening>,
+  weight: Weight,
+}
+
+/// What an open database takes outside the JavaScript heap, about, in bytes: the collector, which sees an
+/// object of a few words, is told, or a script that opens databases and forgets them would fill the
+/// memory before it looks for them.
+struct Weight {
+  bytes: Cell<i64>,
+  /// Of all handles of the runtime: what was given back, and the collector has not heard of.
+  released: Rc<Cell<i64>>,
+}
+
+/// Its pages, and SQLite's own buffers.
+const WEIGHT_IN_MEMORY: i64 = 128 * 1024;
+/// Its share of connections and caches, which all handles of a file in the process have in common.
+const WEIGHT_OF_FILE: i64 = 16 * 1024;
+
+impl Weight {
+  fn release(&self) {
+    let released = self.released.get() + self.bytes.take();
+    self.released.set(released);
+  }
+}
+
+impl Drop for Weight {
+  fn drop(&mut self) {
+    self.release();
+  }
 }
 
 /// Things that others own, and that may have gone meanwhile.
@@ -56,14 +84,19 @@ impl<T> WeakList<T> {
 }
 
 impl Handle {
-  pub(super) fn new(store: Arc<dyn Backend>, options: KvOptions) -> Rc<Self> {
+  /// `open` is what the runtime has open already.
+  pub(super) fn new(store: Arc<dyn Backend>, options: KvOptions, open: &OpenHandles) -> Rc<Self> {
     let KvOptions {
       limits,
       clock,
       queue_concurrency,
       ..
     } = options;
-    Rc::new(Self {
+    let handle = Rc::new(Self {
+      weight: Weight {
+        bytes: Cell::default(),
+        released: open.released.clone(),
+      },
       queue_concurrency,
       watchers: WeakList::default(),
       listeners: WeakList::default(),
@@ -72,7 +105,20 @@ impl Handle {
       clock,
       reads: Parked::default(),
       commits: Parked::default(),
-    })
+    });
+    open.handles.add(&handle);
+    handle
+  }
+
+  /// Weighs the open database; returns by how much the memory outside the heap has changed since this was
+  /// asked last, of any handle.
+  pub(super) fn weigh(&self, in_memory: bool) -> i64 {
+    let bytes = match in_memory {
+      true => WEIGHT_IN_MEMORY,
+      false => WEIGHT_OF_FILE,
+    };
+    self.weight.bytes.set(bytes);
+    bytes - self.weight.released.take()
   }
 
   /// The store, or `BadResource` after `close()`.
@@ -90,6 +136,7 @@ impl Handle {
     for listening in self.listeners.take() {
       listening.close();
     }
+    self.weight.release();
     // Taken out first: dropping it may take a moment, and nobody may find it meanwhile.
     let store = self.store.borrow_mut().take();
     store.is_some()
@@ -180,13 +227,10 @@ pub(crate) struct OpenHandles {
   handles: WeakList<Handle>,
   /// Also those of closed handles: their last messages may still be with a handler.
   listeners: WeakList<Listening>,
+  released: Rc<Cell<i64>>,
 }
 
 impl OpenHandles {
-  pub(super) fn add(&self, handle: &Rc<Handle>) {
-    self.handles.add(handle);
-  }
-
   pub(super) fn add_listener(&self, listening: &Rc<Listening>) {
     self.listeners.add(listening);
   }

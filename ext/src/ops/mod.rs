@@ -20,7 +20,7 @@ use deno_core::v8;
 use crate::error::KvError;
 
 pub(crate) use handle::OpenHandles;
-pub(crate) use open::{op_kv_close, op_kv_open};
+pub(crate) use open::{op_kv_close, op_kv_open, op_kv_weigh};
 pub(crate) use queue::{
   op_kv_check_enqueue, op_kv_finish, op_kv_listen, op_kv_message, op_kv_queue_concurrency,
   op_kv_receive, op_kv_release_listener,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use deno_core::url::Url;
-use deno_core::{OpState, op2};
+use deno_core::{OpState, op2, v8};
 
 use super::handle::{Handle, HandleObject, OpenHandles};
 use crate::error::KvError;
@@ -108,9 +108,17 @@ pub async fn op_kv_open(
     (None, Some(store)) => store.backend().clone(),
     _ => Traced::new(open(path, &options).await?),
   };
-  let handle = Handle::new(backend, options);
-  state.borrow().borrow::<OpenHandles>().add(&handle);
+  let state = state.borrow();
+  let handle = Handle::new(backend, options, state.borrow::<OpenHandles>());
   Ok(HandleObject(handle))
+}
+
+/// Tells the garbage collector what an open database weighs. It may set to work at once, which it may not
+/// in a fast call.
+#[op2(nofast)]
+pub fn op_kv_weigh(isolate: &mut v8::Isolate, #[cppgc] handle: &HandleObject, in_memory: bool) {
+  let change = handle.0.weigh(in_memory);
+  isolate.adjust_amount_of_external_allocated_memory(change);
 }
 
 async fn open(path: Option<String>, options: &KvOptions) -> Result<Arc<dyn Backend>, KvError> {
