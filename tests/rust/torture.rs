@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kv_torture::program::Program;
 use kv_torture::race::Fight;
-use kv_torture::{crash, differential, race};
+use kv_torture::{crash, differential, lock, race};
 
 fn kv() -> Program {
   Program::kv(Path::new(env!("CARGO_BIN_EXE_kv")))
@@ -43,6 +43,13 @@ fn processes_that_race_have_one_order() {
     rounds: 20,
   };
   assert!(race::run(&kv(), seed(), fight).unwrap() > 500);
+}
+
+#[test]
+fn a_lock_that_another_process_holds_is_an_error_in_time() {
+  let report = lock::run(&kv(), std::time::Duration::from_secs(12)).unwrap();
+  assert_eq!(report.rejected.len(), 1, "{report:?}");
+  assert!(report.reads >= 200, "{report:?}");
 }
 
 #[test]

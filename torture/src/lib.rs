@@ -3,6 +3,7 @@
 pub mod crash;
 pub mod differential;
 pub mod history;
+pub mod lock;
 #[cfg(target_os = "linux")]
 pub mod power;
 pub mod program;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use kv_torture::program::Program;
 use kv_torture::race::Fight;
-use kv_torture::{crash, differential, race};
+use kv_torture::{crash, differential, lock, race};
 
 /// Kill kv, race it, and compare every answer with Deno
 #[derive(Parser)]
@@ -30,6 +30,9 @@ struct Args {
   /// How long processes race, in seconds
   #[arg(long, default_value_t = 60)]
   race_seconds: u64,
+  /// How long another process holds the write lock, in seconds
+  #[arg(long, default_value_t = 60)]
+  lock_seconds: u64,
   /// Calls to compare
   #[arg(long, default_value_t = 100_000)]
   operations: u64,
@@ -46,6 +49,8 @@ enum Part {
   Power,
   /// Several processes on the same keys
   Race,
+  /// Another process holds the write lock
+  Lock,
   /// The same calls on kv and on Deno
   Differential,
 }
@@ -88,6 +93,10 @@ fn main() -> Result<()> {
       fights += 1;
     }
     println!("race: {operations} operations in {fights} fights: all in one order");
+  }
+  if wanted(Part::Lock) {
+    let report = lock::run(&kv, Duration::from_secs(args.lock_seconds))?;
+    println!("lock: {report:?}: each was answered, and it works again");
   }
   if wanted(Part::Differential) {
     match &args.deno {
