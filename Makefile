@@ -34,3 +34,9 @@ torture:
 .PHONY: docs
 docs:
 	@scripts/docs
+
+# Garbage for whatever reads bytes of a file, led by the branches it reaches: make fuzz SECONDS=600
+SECONDS ?= 60
+.PHONY: fuzz
+fuzz:
+	@scripts/fuzz $(SECONDS)

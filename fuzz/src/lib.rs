@@ -1,0 +1,6 @@
+//! The bodies of the targets: those of ext/tests/garbage.rs.
+
+#[path = "../../ext/tests/garbage/mod.rs"]
+mod garbage;
+
+pub use garbage::*;
