@@ -40,3 +40,8 @@ SECONDS ?= 60
 .PHONY: fuzz
 fuzz:
 	@scripts/fuzz $(SECONDS)
+
+# kv_ext beside deno_fetch and deno_net, which bring some 200 crates: not a part of make test.
+.PHONY: neighbours
+neighbours:
+	@scripts/neighbours

@@ -33,13 +33,16 @@ fn every_example_begins_with_what_it_shows() {
 fn every_example_prints_the_same_on_deno() {
   let data = TempDir::new().unwrap();
   for script in scripts() {
-    let on_kv = success(kv(data.path()).arg(&script));
+    let mut kv = kv(data.path());
+    kv.arg(&script);
+    let on_kv = success_in_time(kv);
     assert!(!on_kv.is_empty(), "{}", script.display());
     let Some(mut deno) = deno() else { continue };
     deno
       .args(["run", "-A", "--unstable-kv", "--quiet"])
-      .env("DENO_DIR", data.path().join("deno"));
-    let on_deno = success(deno.arg(&script));
+      .env("DENO_DIR", data.path().join("deno"))
+      .arg(&script);
+    let on_deno = success_in_time(deno);
     assert_eq!(on_kv, on_deno, "{}", script.display());
   }
 }

@@ -43,6 +43,37 @@ pub fn success(command: &mut Command) -> String {
   stdout(&output)
 }
 
+/// The same of a command that might hang; then it is killed, and the test fails.
+pub fn success_in_time(mut command: Command) -> String {
+  let seconds = 60;
+  let mut limited = Command::new("timeout");
+  limited
+    .args(["--kill-after=5", &seconds.to_string()])
+    .arg(command.get_program())
+    .args(command.get_args());
+  for (name, value) in command.get_envs() {
+    match value {
+      Some(value) => limited.env(name, value),
+      None => limited.env_remove(name),
+    };
+  }
+  if let Some(folder) = command.get_current_dir() {
+    limited.current_dir(folder);
+  }
+  if cfg!(target_os = "linux") {
+    command = limited;
+  }
+  let output = command.output().unwrap();
+  assert!(
+    output.status.success(),
+    "{command:?}: {}: {}{}",
+    output.status,
+    stdout(&output),
+    stderr(&output)
+  );
+  stdout(&output)
+}
+
 /// What the command prints to standard error, if it fails with code 1.
 pub fn failure(command: &mut Command) -> String {
   let output = command.output().unwrap();

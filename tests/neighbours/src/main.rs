@@ -9,6 +9,7 @@ use deno_core::{
   Extension, JsRuntime, ModuleCodeString, ModuleName, PollEventLoopOptions, RuntimeOptions,
 };
 use deno_error::JsErrorBox;
+use deno_permissions::{PermissionsContainer, RuntimePermissionDescriptorParser};
 use kv_ext::KvOptions;
 
 deno_core::extension!(
@@ -18,7 +19,10 @@ deno_core::extension!(
   esm = ["ext:globals/main.js" = {
     source = r#"
       import { core } from "ext:core/mod.js";
-      globalThis.ReadableStream = core.loadExtScript("ext:deno_web/06_streams.js").ReadableStream;
+      const load = (file) => core.loadExtScript(`ext:deno_web/${file}`);
+      globalThis.ReadableStream = load("06_streams.js").ReadableStream;
+      globalThis.URL = load("00_url.js").URL;
+      globalThis.AbortSignal = load("03_abort_signal.js").AbortSignal;
       globalThis.fetch = core.loadExtScript("ext:deno_fetch/26_fetch.js").fetch;
     "#
   }],
@@ -74,9 +78,19 @@ fn transpile(
   })
   .map_err(|error| wrong(&error))?;
   let emitted = parsed
-    .transpile(&Default::default(), &Default::default(), &Default::default())
+    .transpile(
+      &Default::default(),
+      &Default::default(),
+      &deno_ast::EmitOptions {
+        source_map: deno_ast::SourceMapOption::None,
+        ..Default::default()
+      },
+    )
     .map_err(|error| wrong(&error))?;
-  Ok((emitted.into_source().text.into(), None))
+  // A script is one expression, which deno_core calls: no statement.
+  let source = emitted.into_source().text;
+  let source = source.trim_end().trim_end_matches(';').to_owned();
+  Ok((source.into(), None))
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -90,6 +104,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
       extension_transpiler: Some(Rc::new(transpile)),
       ..RuntimeOptions::default()
     });
+    let parser = RuntimePermissionDescriptorParser::new(sys_traits::impls::RealSys);
+    let permissions = PermissionsContainer::allow_all(Arc::new(parser));
+    runtime.op_state().borrow_mut().put(permissions);
     let promise = runtime.execute_script("main.js", SCRIPT)?;
     let resolved = Box::pin(runtime.resolve(promise));
     let options = PollEventLoopOptions::default();
