@@ -8,8 +8,8 @@ import {
   op_kv_get_many,
   op_kv_open,
   op_kv_set,
+  op_kv_opened,
   op_kv_take_read,
-  op_kv_weigh,
   op_kv_wait_read,
 } from "ext:core/ops";
 import { atomicOperation, DELETE, validateExpireIn } from "ext:kv_ext/atomic.js";
@@ -37,9 +37,8 @@ async function openKv(path) {
   if (path !== undefined && typeof path !== "string") {
     throw new TypeError(`Filename must be a string: received ${typeof path}`);
   }
-  const handle = await op_kv_open(path);
-  op_kv_weigh(handle, path === ":memory:");
-  return new Kv(constructorKey, handle);
+  const ticket = await op_kv_open(path);
+  return new Kv(constructorKey, op_kv_opened(ticket, path === ":memory:"));
 }
 
 class Kv {

@@ -139,7 +139,7 @@ mod extension {
     kv_ext,
     ops = [
       op_kv_open,
-      op_kv_weigh,
+      op_kv_opened,
       op_kv_close,
       op_kv_get,
       op_kv_get_many,
@@ -204,6 +204,7 @@ mod extension {
   fn put_state(state: &mut OpState, options: KvOptions) {
     state.put(options);
     state.put(OpenHandles::default());
+    state.put(ObjectConstructor::default());
   }
 }
 

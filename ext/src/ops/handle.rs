@@ -228,9 +228,25 @@ pub(crate) struct OpenHandles {
   /// Also those of closed handles: their last messages may still be with a handler.
   listeners: WeakList<Listening>,
   released: Rc<Cell<i64>>,
+  /// Opened, and not in JavaScript's hands yet.
+  opened: RefCell<HashMap<u32, Rc<Handle>>>,
+  last_ticket: Cell<u32>,
 }
 
 impl OpenHandles {
+  /// The ticket for a handle that was opened.
+  pub(super) fn park(&self, handle: Rc<Handle>) -> u32 {
+    let ticket = self.last_ticket.get().wrapping_add(1);
+    self.last_ticket.set(ticket);
+    self.opened.borrow_mut().insert(ticket, handle);
+    ticket
+  }
+
+  /// The handle for a ticket, once.
+  pub(super) fn take(&self, ticket: u32) -> Option<Rc<Handle>> {
+    self.opened.borrow_mut().remove(&ticket)
+  }
+
   pub(super) fn add_listener(&self, listening: &Rc<Listening>) {
     self.listeners.add(listening);
   }

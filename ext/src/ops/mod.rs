@@ -6,6 +6,7 @@ mod handle;
 mod key;
 #[cfg(not(feature = "quickjs"))]
 mod native_clone;
+mod object;
 mod open;
 mod queue;
 mod read;
@@ -20,7 +21,8 @@ use deno_core::v8;
 use crate::error::KvError;
 
 pub(crate) use handle::OpenHandles;
-pub(crate) use open::{op_kv_close, op_kv_open, op_kv_weigh};
+pub(crate) use object::ObjectConstructor;
+pub(crate) use open::{op_kv_close, op_kv_open, op_kv_opened};
 pub(crate) use queue::{
   op_kv_check_enqueue, op_kv_finish, op_kv_listen, op_kv_message, op_kv_queue_concurrency,
   op_kv_receive, op_kv_release_listener,

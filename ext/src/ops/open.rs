@@ -3,10 +3,12 @@ use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use deno_core::error::ResourceError;
 use deno_core::url::Url;
 use deno_core::{OpState, op2, v8};
 
 use super::handle::{Handle, HandleObject, OpenHandles};
+use super::object::object;
 use crate::error::KvError;
 use crate::location::Location;
 use crate::options::KvOptions;
@@ -96,29 +98,37 @@ fn make_default_folder(path: &Path, label: Option<&str>) -> Result<(), KvError> 
   Ok(())
 }
 
-/// Opens a database. A file that may take its time is opened on a thread of its own.
+/// Opens a database; returns a ticket for its handle. A file that may take its time is opened on a thread
+/// of its own.
 #[op2]
-#[cppgc]
+#[smi]
 pub async fn op_kv_open(
   state: Rc<RefCell<OpState>>,
   #[string] path: Option<String>,
-) -> Result<HandleObject, KvError> {
+) -> Result<u32, KvError> {
   let options = state.borrow().borrow::<KvOptions>().clone();
   let backend = match (&path, &options.default_store) {
     (None, Some(store)) => store.backend().clone(),
     _ => Traced::new(open(path, &options).await?),
   };
   let state = state.borrow();
-  let handle = Handle::new(backend, options, state.borrow::<OpenHandles>());
-  Ok(HandleObject(handle))
+  let open = state.borrow::<OpenHandles>();
+  Ok(open.park(Handle::new(backend, options, open)))
 }
 
-/// Tells the garbage collector what an open database weighs. It may set to work at once, which it may not
-/// in a fast call.
-#[op2(nofast)]
-pub fn op_kv_weigh(isolate: &mut v8::Isolate, #[cppgc] handle: &HandleObject, in_memory: bool) {
-  let change = handle.0.weigh(in_memory);
-  isolate.adjust_amount_of_external_allocated_memory(change);
+/// The object of a handle that was opened. The garbage collector is told what it weighs.
+#[op2]
+pub fn op_kv_opened<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  state: Rc<RefCell<OpState>>,
+  #[smi] ticket: u32,
+  in_memory: bool,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  let opened = state.borrow().borrow::<OpenHandles>().take(ticket);
+  let handle = opened.ok_or(KvError::Closed(ResourceError::BadResourceId))?;
+  let change = handle.weigh(in_memory);
+  scope.adjust_amount_of_external_allocated_memory(change);
+  object(scope, &state, HandleObject(handle))
 }
 
 async fn open(path: Option<String>, options: &KvOptions) -> Result<Arc<dyn Backend>, KvError> {

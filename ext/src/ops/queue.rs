@@ -9,6 +9,7 @@ use deno_core::{GarbageCollected, OpState, op2, v8};
 
 use super::codec::Codec;
 use super::handle::{HandleObject, OpenHandles};
+use super::object::object;
 use super::{key, rethrow, value};
 use crate::error::KvError;
 use crate::limits::Limits;
@@ -206,16 +207,18 @@ unsafe impl GarbageCollected for ListenerObject {
 
 /// Begins to listen.
 #[op2]
-#[cppgc]
-pub fn op_kv_listen(
-  state: &OpState,
+pub fn op_kv_listen<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  state: Rc<RefCell<OpState>>,
   #[cppgc] handle: &HandleObject,
-) -> Result<ListenerObject, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let store = handle.0.store().map_err(|_| KvError::QueueClosed)?.clone();
   let listening = Listening::new(store.listen());
   handle.0.add_listener(&listening);
-  state.borrow::<OpenHandles>().add_listener(&listening);
-  Ok(ListenerObject(listening))
+  let open = state.borrow();
+  open.borrow::<OpenHandles>().add_listener(&listening);
+  drop(open);
+  object(scope, &state, ListenerObject(listening))
 }
 
 /// How many handlers one call of `listenQueue` may have at work.

@@ -2,10 +2,11 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 
-use deno_core::{GarbageCollected, op2, v8};
+use deno_core::{GarbageCollected, OpState, op2, v8};
 
 use super::codec::Codec;
 use super::handle::{Handle, HandleObject};
+use super::object::object;
 use super::{key, read, rethrow};
 use crate::error::KvError;
 use crate::store::{ReadRange, Watcher};
@@ -38,12 +39,12 @@ unsafe impl GarbageCollected for WatcherObject {
 
 /// Begins to watch keys.
 #[op2(reentrant)]
-#[cppgc]
 pub fn op_kv_watch<'s>(
   scope: &mut v8::PinScope<'s, '_>,
+  state: Rc<RefCell<OpState>>,
   #[cppgc] handle: &HandleObject,
   keys: v8::Local<'s, v8::Value>,
-) -> Result<WatcherObject, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let handle = handle.0.clone();
   let keys = key::key_list(scope, keys)?;
   let max = handle.limits.watch_keys;
@@ -60,7 +61,7 @@ pub fn op_kv_watch<'s>(
     watcher,
   });
   handle.add_watcher(&watching);
-  Ok(WatcherObject(RefCell::new(Some(watching))))
+  object(scope, &state, WatcherObject(RefCell::new(Some(watching))))
 }
 
 /// Waits until a key may have changed. False once the handle is closed.
