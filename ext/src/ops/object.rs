@@ -22,7 +22,7 @@ pub(super) fn object<'s, T: GarbageCollected + 'static>(
   Ok(cppgc::make_cppgc_object(scope, value).into())
 }
 
-/// The object for a value. `deno_core` makes a native function for each, and on QuickJS a process can't
+/// The object for a value. `deno_core` makes a native function for each, and on QuickJS a thread can't
 /// have more than 65,536 of those: `deno_core` would panic. So one serves for all.
 #[cfg(feature = "quickjs")]
 pub(super) fn object<'s, T: GarbageCollected + 'static>(
