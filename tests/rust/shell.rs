@@ -297,3 +297,97 @@ await kv.set(['a'], () => {})
     assert!(errors.contains(error), "{error}: {errors}");
   }
 }
+
+/// `kv repl` in a terminal, by way of util-linux's `script`.
+#[cfg(target_os = "linux")]
+struct Terminal {
+  child: std::process::Child,
+  shown: std::sync::Arc<std::sync::Mutex<String>>,
+}
+
+#[cfg(target_os = "linux")]
+impl Terminal {
+  /// None where there is no `script`.
+  fn start(folder: &Path) -> Option<Self> {
+    use std::io::Read;
+
+    let command = format!("{} repl --db data.sqlite3", env!("CARGO_BIN_EXE_kv"));
+    let child = Command::new("script")
+      .args(["-qefc", &command, "/dev/null"])
+      .current_dir(folder)
+      .env("KV_DATA_DIR", folder)
+      .env("TERM", "xterm")
+      .env_remove("NO_COLOR")
+      .stdin(Stdio::piped())
+      .stdout(Stdio::piped())
+      .spawn();
+    let Ok(mut child) = child else {
+      eprintln!("not run: there is no script(1) here");
+      return None;
+    };
+    let shown = std::sync::Arc::<std::sync::Mutex<String>>::default();
+    let (mut output, sink) = (child.stdout.take().unwrap(), shown.clone());
+    std::thread::spawn(move || {
+      let mut piece = [0; 4096];
+      while let Ok(length @ 1..) = output.read(&mut piece) {
+        sink
+          .lock()
+          .unwrap()
+          .push_str(&String::from_utf8_lossy(&piece[..length]));
+      }
+    });
+    Some(Self { child, shown })
+  }
+
+  fn types(&mut self, keys: &str) {
+    self.shown.lock().unwrap().clear();
+    let input = self.child.stdin.as_mut().unwrap();
+    input.write_all(keys.as_bytes()).unwrap();
+    input.flush().unwrap();
+  }
+
+  fn shows(&self, text: &str) {
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+      let shown = self.shown.lock().unwrap().clone();
+      if shown.contains(text) {
+        return;
+      }
+      assert!(std::time::Instant::now() < patience, "{text}: {shown:?}");
+      std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+  }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_prompt_in_a_terminal_completes_stops_and_remembers() {
+  let folder = TempDir::new().unwrap();
+  let Some(mut terminal) = Terminal::start(folder.path()) else {
+    return;
+  };
+  terminal.shows("data.sqlite3, new. Tab completes");
+  terminal.types("typeof kv.getM\t");
+  terminal.shows("kv.getMany");
+  terminal.types("\r");
+  // In colour.
+  terminal.shows("\u{1b}[32m\"function\"\u{1b}[39m");
+  terminal.types("[1,\r");
+  terminal.types("2].length\r");
+  terminal.shows("\u{1b}[33m2\u{1b}[39m");
+  terminal.types("while (true) {}\r");
+  std::thread::sleep(std::time::Duration::from_millis(300));
+  terminal.types("\u{3}");
+  terminal.shows("stopped");
+  terminal.types("await new Promise((done) => setTimeout(done, 1e6))\r");
+  std::thread::sleep(std::time::Duration::from_millis(300));
+  terminal.types("\u{3}");
+  terminal.shows("stopped");
+  terminal.types("setTimeout(() => console.log('ti' + 'ck'), 50); 'go' + 'es'\r");
+  terminal.shows("\"goes\"");
+  terminal.shows("tick");
+  terminal.types("\u{4}");
+  assert!(terminal.child.wait().unwrap().success());
+  let history = std::fs::read_to_string(folder.path().join("repl_history")).unwrap();
+  assert!(history.contains("typeof kv.getMany\n"), "{history}");
+}
