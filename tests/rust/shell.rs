@@ -146,6 +146,28 @@ fn what_is_no_key_no_value_or_no_database_is_said() {
   );
   assert!(script.contains("has no database yet"), "{script}");
 
+  // Another program's database is not made ours.
+  let other = rusqlite::Connection::open(folder.join("other.sqlite3")).unwrap();
+  other.execute_batch("CREATE TABLE notes (text)").unwrap();
+  let commands: [&[&str]; 4] = [
+    &["list"],
+    &["get", "['a']"],
+    &["set", "['a']", "1"],
+    &["repl"],
+  ];
+  for command in commands {
+    let mut kv = kv(folder);
+    kv.args(command).args(["--db", "other.sqlite3"]);
+    let refused = failure(kv.current_dir(folder).stdin(Stdio::null()));
+    assert!(
+      refused.contains("is a database of another program"),
+      "{refused}"
+    );
+  }
+  let tables = "SELECT count(*) FROM sqlite_schema";
+  let tables: i64 = other.query_row(tables, [], |row| row.get(0)).unwrap();
+  assert_eq!(tables, 1);
+
   let none = kv(folder).args(["get", "['a']"]).output().unwrap();
   assert_eq!(none.status.code(), Some(2));
   assert!(stderr(&none).contains("<--db <PATH>|--script <FILE>>"));

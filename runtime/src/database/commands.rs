@@ -27,6 +27,7 @@ pub async fn run(database: &DatabaseArgs, request: Request) -> Result<i32> {
   if !request.creates {
     location.must_exist()?;
   }
+  location.must_be_no_other()?;
   let main_module = match &location.script {
     Some(script) => script.clone(),
     None => Url::parse("kv:shell")?,

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use deno_core::url::Url;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::cli::DatabaseArgs;
 use crate::paths;
@@ -59,6 +60,20 @@ impl Location {
     }
   }
 
+  /// Whoever looks into a database of another program must not find tables of ours in it afterwards.
+  ///
+  /// # Errors
+  /// The file holds something else.
+  pub fn must_be_no_other(&self) -> Result<()> {
+    match &self.file {
+      Some(file) if file.is_file() && is_other(file).unwrap_or(false) => bail!(
+        "{} is a database of another program: it has tables, and none of Deno KV's",
+        file.display()
+      ),
+      _ => Ok(()),
+    }
+  }
+
   /// As a person would name it.
   pub fn name(&self) -> String {
     match &self.file {
@@ -66,4 +81,14 @@ impl Location {
       None => "in memory".into(),
     }
   }
+}
+
+/// Whether the file has tables, and not ours. What else may be wrong with it is said when it is opened.
+fn is_other(file: &Path) -> rusqlite::Result<bool> {
+  let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+  connection.query_row(
+    "SELECT count(*) > 0 AND sum(name = 'migration_state') = 0 FROM sqlite_schema",
+    [],
+    |row| row.get(0),
+  )
 }

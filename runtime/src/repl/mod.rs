@@ -24,6 +24,7 @@ pub async fn repl(args: ReplArgs) -> Result<i32> {
     db: args.db,
     script: args.script,
   })?;
+  location.must_be_no_other()?;
   let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
   let existed = location.exists();
   let main_module = match &location.script {
