@@ -1,7 +1,7 @@
 // Scripts that have patched what they should not: the store works on.
 
 import { assertEquals, assertRejects } from "@std/assert";
-import { type Any, withKv } from "./helpers.ts";
+import { type Any, collect, withKv } from "./helpers.ts";
 
 /** Puts a property in the way for the time of a call. */
 async function patched(target: Any, name: PropertyKey, value: Any, fn: () => Promise<void>) {
@@ -221,5 +221,61 @@ Deno.test(
     await Promise.all(inner);
     assertEquals((await kv.get(["outer"])).value, { a: 1 });
     assertEquals((await kv.get(["inner"])).value, 1);
+  }),
+);
+
+Deno.test(
+  "proxies that throw, in keys, options and values, are errors and no end",
+  withKv(async (kv) => {
+    const hostile: Any = new Proxy({}, {
+      get() {
+        throw new RangeError("get");
+      },
+      has() {
+        throw new RangeError("has");
+      },
+      ownKeys() {
+        throw new RangeError("ownKeys");
+      },
+    });
+    const revoked = (target: object): Any => {
+      const { proxy, revoke } = Proxy.revocable(target, {});
+      revoke();
+      return proxy;
+    };
+    const deep = (depth: number) => {
+      let value: unknown = 1;
+      for (let i = 0; i < depth; i++) value = [value];
+      return value;
+    };
+    const sparse: Any = [];
+    sparse[2 ** 32 - 2] = 1;
+    await kv.set(["kept"], 1);
+
+    const calls: [() => unknown, new () => Error][] = [
+      [() => kv.get(new Proxy(["a"], {}) as Any), TypeError],
+      [() => kv.get(["a", new Proxy(new Uint8Array(1), {})]), TypeError],
+      [() => kv.get(hostile), TypeError],
+      [() => kv.get(revoked([])), TypeError],
+      [() => kv.get(sparse), TypeError],
+      [() => kv.get(["a"], hostile), RangeError],
+      [() => kv.set(["a"], 1, hostile), RangeError],
+      [() => kv.set(["a"], hostile), Error],
+      [() => kv.set(["a"], new Proxy({ a: 1 }, {})), TypeError],
+      [() => kv.set(["a"], revoked({})), TypeError],
+      [() => kv.set(["a"], deep(100_000)), RangeError],
+      [() => collect(kv.list(hostile)), TypeError],
+      [() => collect(kv.list({ prefix: [] }, hostile)), RangeError],
+      [() => kv.atomic().check(hostile).commit(), RangeError],
+      [() => kv.atomic().mutate(hostile).commit(), RangeError],
+      [() => kv.enqueue(1, hostile), RangeError],
+      [() => kv.enqueue(hostile), Error],
+      [() => kv.watch(hostile), TypeError],
+    ];
+    for (const [call, expected] of calls) {
+      await assertRejects(async () => await call(), expected, undefined, String(call));
+    }
+    const entries = await collect(kv.list({ prefix: [] }));
+    assertEquals(entries.map((entry) => entry.key), [["kept"]]);
   }),
 );
