@@ -31,20 +31,25 @@ async function top(count: number): Promise<Place[]> {
   }));
 }
 
+/** How many changes have been shown. */
+let seen = 0n;
+
 /** Shows the top whenever it is another one; ends when somebody has a hundred points. */
 async function show(): Promise<void> {
   let shown = "";
-  for await (const _ of kv.watch([["changes"]])) {
+  for await (const [changes] of kv.watch<[Deno.KvU64]>([["changes"]])) {
     const places = await top(3);
     const line = places.map(({ player, points }) => `${player} ${points}`).join(", ");
     if (line !== shown) console.log(line || "nobody yet");
     shown = line;
+    seen = changes.value?.value ?? 0n;
     if (places.some(({ points }) => points >= 100)) return;
   }
 }
 
-// Whoever watches gets the latest state: with a pause between, every state is seen.
-const pause = () => new Promise((done) => setTimeout(done, 250));
+// Whoever watches gets the latest state, and not every one. So that this example prints them all, the next
+// score waits until the last one was shown.
+let scores = 0n;
 const shown = show();
 for (
   const [player, points] of [
@@ -56,8 +61,9 @@ for (
     ["alan", 90],
   ] as const
 ) {
-  await pause();
   await score(player, points);
+  scores++;
+  while (seen < scores) await new Promise((done) => setTimeout(done, 10));
 }
 await shown;
 kv.close();
