@@ -292,6 +292,20 @@ Promise { 1 }
 }
 
 #[test]
+fn a_prompt_on_what_is_no_database_says_so() {
+  let folder = TempDir::new().unwrap();
+  std::fs::write(folder.path().join("text.txt"), "not a database").unwrap();
+  let output = repl(folder.path(), &["--db", "text.txt"], "1\n");
+  assert_eq!(output.status.code(), Some(1));
+  let error = stderr(&output);
+  assert!(
+    error.starts_with("error: file is not a database: "),
+    "{error}"
+  );
+  assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[test]
 fn an_error_at_the_prompt_is_shown_and_the_rest_goes_on() {
   let folder = TempDir::new().unwrap();
   let output = repl(

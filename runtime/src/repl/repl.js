@@ -26,9 +26,13 @@
   }
 
   return {
-    /** Opens the database at a path, in JSON: it is `kv`. */
+    /** Opens the database at a path, in JSON: it is `kv`. Returns what is wrong with it, if anything. */
     async open(path) {
-      database = await openKv(JSON.parse(path) ?? undefined);
+      try {
+        database = await openKv(JSON.parse(path) ?? undefined);
+      } catch (error) {
+        return error.message;
+      }
       globalThis.kv = database;
       return "";
     },

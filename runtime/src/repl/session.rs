@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use deno_core::PollEventLoopOptions;
 use deno_core::error::{CoreError, CoreErrorKind};
 use deno_core::url::Url;
@@ -53,7 +53,10 @@ impl Session {
       colors,
     };
     let path = json!(path).to_string();
-    session.call("open", &path).await?;
+    let wrong = session.call("open", &path).await?;
+    if !wrong.is_empty() {
+      bail!("{wrong}");
+    }
     Ok(session)
   }
 
