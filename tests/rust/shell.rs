@@ -312,6 +312,8 @@ fn an_error_at_the_prompt_is_shown_and_the_rest_goes_on() {
     folder.path(),
     &[],
     "nope
+const fails = () => { throw new RangeError('inside') }
+fails()
 throw new TypeError('mine')
 _error.name
 1 +* 2
@@ -321,10 +323,10 @@ await kv.set(['a'], () => {})
 ",
   );
   assert_eq!(output.status.code(), Some(1));
-  assert_eq!(stdout(&output), "\"TypeError\"\ntrue\n");
+  assert_eq!(stdout(&output), "undefined\n\"TypeError\"\ntrue\n");
   let errors = stderr(&output);
   for error in [
-    "Uncaught ReferenceError: nope is not defined\n",
+    "Uncaught ReferenceError: nope is not defined\nUncaught RangeError: inside\n    at fails (<anonymous>:",
     "Uncaught TypeError: mine\n",
     "Uncaught SyntaxError: Expression expected\n",
     "nothing is left that could settle it\n",

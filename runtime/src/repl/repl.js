@@ -2,7 +2,7 @@
 // what may follow a dot. Its value is an object of functions of one string.
 
 (() => {
-  const { inspect, openKv } = Deno;
+  const { inspect, mainModule, openKv } = Deno;
   const { log, error: logError } = console;
   let database;
 
@@ -11,9 +11,21 @@
 
   /** As console.log shows it; stacks are without the frames of this file, and of the input's own code. */
   function shown(value, colors) {
-    return inspect(value, options(colors))
-      .replace(/\n\s+at (?:async )?(?:eval \(|evaluate \(|<eval>|<anonymous>$)[^\n]*/g, "")
-      .replace(/\(eval at evaluate \([^)]*\), /g, "(");
+    const lines = [];
+    for (const line of inspect(value, options(colors)).split("\n")) {
+      const frame = /^\s+at (?:async )?(.*)$/.exec(line)?.[1] ?? "";
+      const name = /^([^ (]+) \(/.exec(frame)?.[1];
+      // What was typed has the name of this file, on V8 with what has evaluated it.
+      const isTyped = frame.includes("eval at evaluate") || frame.includes(mainModule);
+      if (name === "eval" || (isTyped && (name === undefined || name === "evaluate"))) continue;
+      if (!isTyped) {
+        lines.push(line);
+        continue;
+      }
+      const [place] = /\d+:\d+(?=\)$)/.exec(frame) ?? [""];
+      lines.push(`    at ${name} (<anonymous>:${place})`);
+    }
+    return lines.join("\n");
   }
 
   /** The value of a property, but for one that a getter would have to compute. */
