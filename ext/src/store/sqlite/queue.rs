@@ -212,12 +212,11 @@ pub(super) fn put_back(
 
 /// Whether there are messages of processes that have died.
 pub(super) fn has_lost(connection: &Connection, now_ms: u64) -> rusqlite::Result<bool> {
-  let first = first(connection, NEXT_DEADLINE)?;
-  if first.is_none_or(|deadline| deadline <= now_ms) {
-    return Ok(first.is_some());
-  }
-  let last = self::first(connection, LAST_DEADLINE)?;
-  Ok(last.is_some_and(|deadline| deadline > now_ms + NEVER_SO_FAR_MS))
+  let Some(next) = first(connection, NEXT_DEADLINE)? else {
+    return Ok(false);
+  };
+  let last = first(connection, LAST_DEADLINE)?;
+  Ok(next <= now_ms || last.is_some_and(|last| last > now_ms + NEVER_SO_FAR_MS))
 }
 
 /// Puts messages of processes that have died back into the queue. That a process was killed is not a
