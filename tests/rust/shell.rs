@@ -349,11 +349,13 @@ impl Terminal {
   fn start(folder: &Path) -> Option<Self> {
     use std::io::Read;
 
-    let command = format!("{} repl --db data.sqlite3", env!("CARGO_BIN_EXE_kv"));
+    // A shell that stayed beside `kv` would die of the Ctrl+C that `kv` hears.
+    let command = format!("exec '{}' repl --db data.sqlite3", env!("CARGO_BIN_EXE_kv"));
     let child = Command::new("script")
       .args(["-qefc", &command, "/dev/null"])
       .current_dir(folder)
       .env("KV_DATA_DIR", folder)
+      .env("SHELL", "/bin/sh")
       .env("TERM", "xterm")
       .env_remove("NO_COLOR")
       .stdin(Stdio::piped())
@@ -425,7 +427,9 @@ fn the_prompt_in_a_terminal_completes_stops_and_remembers() {
   terminal.shows("\"goes\"");
   terminal.shows("tick");
   terminal.types("\u{4}");
-  assert!(terminal.child.wait().unwrap().success());
+  let status = terminal.child.wait().unwrap();
+  let shown = terminal.shown.lock().unwrap().clone();
+  assert!(status.success(), "{status}: {shown:?}");
   let history = std::fs::read_to_string(folder.path().join("repl_history")).unwrap();
   assert!(history.contains("typeof kv.getMany\n"), "{history}");
 }
