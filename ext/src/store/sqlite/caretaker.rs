@@ -12,6 +12,7 @@ use super::connect;
 use super::dispatcher::Dispatcher;
 use super::events::Events;
 use super::queue::{self, NEXT_DUE, first};
+use super::readers;
 use super::registry::lock;
 use super::sweep::NEXT_EXPIRY;
 use super::task::Task;
@@ -98,27 +99,20 @@ impl Alarm {
 }
 
 /// The thread, once there is something for it to do.
+#[derive(Default)]
 pub(super) struct Caretaker {
-  path: Option<PathBuf>,
   thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Caretaker {
-  pub(super) fn new(path: Option<PathBuf>) -> Self {
-    Self {
-      path,
-      thread: Mutex::default(),
-    }
-  }
-
   pub(super) fn start(&self, events: &Arc<Events>) {
     let mut thread = lock(&self.thread);
     if thread.is_none() && !lock(&events.alarm.state).closed {
-      let (weak, path) = (Arc::downgrade(events), self.path.clone());
+      let weak = Arc::downgrade(events);
       // With no thread to be had, it is tried again when there is something else to do.
       *thread = std::thread::Builder::new()
         .name("kv-caretaker".into())
-        .spawn(move || look_after(&weak, path))
+        .spawn(move || look_after(&weak))
         .ok();
     }
   }
@@ -135,10 +129,13 @@ impl Caretaker {
   }
 }
 
-fn look_after(events: &Weak<Events>, path: Option<PathBuf>) {
-  let mut file = path.map(|path| File {
-    path,
-    connection: None,
+fn look_after(events: &Weak<Events>) {
+  let mut file = events.upgrade().and_then(|events| {
+    let readers = events.readers.as_ref()?;
+    Some(File {
+      path: readers.path().to_path_buf(),
+      connection: None,
+    })
   });
   let mut last_glance: Option<Instant> = None;
   let mut last_heartbeat = Instant::now();
@@ -186,6 +183,12 @@ fn look_after(events: &Weak<Events>, path: Option<PathBuf>) {
       } else {
         sleep = sleep.min(until);
       }
+    }
+
+    if let Some(readers) = &events.readers
+      && readers.tidy()
+    {
+      sleep = sleep.min(readers::TIDY);
     }
 
     if !wait(&events, sleep) {

@@ -68,6 +68,7 @@ impl Committer {
   /// Does the jobs of a group in one transaction with one sync, and answers all of them. While
   /// another process holds the write lock, it waits as long as the options say.
   pub(super) fn commit(&mut self, group: Vec<Job>) {
+    self.let_readers_go();
     if self.wants_pause() {
       self.checkpointer.pause(&self.connection);
     }
@@ -84,6 +85,7 @@ impl Committer {
   /// The same as `commit`, for a caller that can't wait: not for another process, and not for a
   /// pause.
   pub(super) fn try_commit(&mut self, group: Vec<Job>) -> Attempt {
+    self.let_readers_go();
     match self.execute(&group, Duration::ZERO) {
       Err(WriteError::Sqlite(error))
         if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) =>
@@ -94,6 +96,13 @@ impl Committer {
         self.answer(group, result);
         Attempt::Answered
       }
+    }
+  }
+
+  /// A snapshot that is kept would keep the log from starting over.
+  fn let_readers_go(&self) {
+    if let Some(readers) = &self.events.readers {
+      readers.let_go();
     }
   }
 

@@ -9,6 +9,7 @@ use super::committer::Committer;
 use super::dispatcher::QueueListener;
 use super::events::{Events, Host};
 use super::reader::{self, Budget, ReadError};
+use super::readers::Readers;
 use super::registry::{FileId, lock};
 use super::sweep::NEXT_EXPIRY;
 use super::task::Job;
@@ -28,10 +29,6 @@ const INLINE_ENTRIES: u64 = 128;
 /// thread does it instead. In a millisecond, 256 KB are read ten times.
 const INLINE_BUDGET: Budget = Budget::new(256 << 10, Some(Duration::from_micros(500)));
 
-/// Idle reader connections that are kept: one for each thread that reads at the same time, in the
-/// usual process. Each costs two or three file descriptors and its page cache.
-const IDLE_READERS: usize = 4;
-
 /// How long closing waits for the writer to finish and let go of the file. Only a file that
 /// another process keeps locked takes longer, and then the thread ends on its own.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -45,9 +42,7 @@ pub(super) struct Database {
   path: PathBuf,
   file_id: FileId,
   options: SqliteOptions,
-  /// Connections nobody is reading with. A reader takes one out, so the lock is held for the time
-  /// of a `Vec::pop`.
-  readers: Mutex<Vec<Connection>>,
+  readers: Arc<Readers>,
   events: Arc<Events>,
   /// `None` when the file may only be read, and while closing.
   writer: Option<Arc<Writer>>,
@@ -66,12 +61,13 @@ impl Database {
     // The first read is usually one that nobody wants to wait for.
     let reader =
       connect::reader(&path).map_err(|error| StoreError::from_sqlite(&path, 0, error))?;
-    let events = Events::new(options.clock.clone(), Some(path.clone()));
+    let expires_at = queue::first(&reader, NEXT_EXPIRY)
+      .map_err(|error| StoreError::from_sqlite(&path, 0, error))?;
+    let readers = Arc::new(Readers::new(path.clone(), reader));
+    let events = Events::new(options.clock.clone(), Some(readers.clone()));
     let writer = if opened.read_only {
       None
     } else {
-      let expires_at = queue::first(&reader, NEXT_EXPIRY)
-        .map_err(|error| StoreError::from_sqlite(&path, 0, error))?;
       let connection = opened.connection;
       let committer = Committer::new(path.clone(), connection, options.clone(), events.clone());
       let writer = Arc::new(Writer::new(path.clone(), committer));
@@ -86,7 +82,7 @@ impl Database {
       file_id: FileId::of(&path),
       path,
       options: options.clone(),
-      readers: Mutex::new(vec![reader]),
+      readers,
       events,
       writer,
       read_thread: Mutex::default(),
@@ -97,28 +93,22 @@ impl Database {
     self.file_id
   }
 
-  /// Reads in the calling thread, on a connection that nobody else is reading with.
-  fn with_reader<T>(
+  /// Reads what takes no longer than the calling thread can spare.
+  fn read_now<T>(
     &self,
-    read: impl FnOnce(&Connection) -> Result<T, ReadError>,
+    read: impl FnOnce(&Connection, u64) -> Result<T, ReadError>,
   ) -> Result<T, ReadError> {
-    let idle = lock(&self.readers).pop();
-    let connection = match idle {
-      Some(connection) => connection,
-      None => connect::reader(&self.path)?,
-    };
-    let result = read(&connection);
-    let mut idle = lock(&self.readers);
-    if idle.len() < IDLE_READERS {
-      idle.push(connection);
-    }
-    result
+    let now_ms = self.options.clock.now_ms();
+    let keep = || self.events.start_caretaker();
+    self
+      .readers
+      .read(now_ms, keep, |connection| read(connection, now_ms))
   }
 
   /// Reads what takes as long as it takes. For locks it waits too: another process may be putting the
   /// log of a crash in order.
   fn read_patiently(&self, ranges: &[ReadRange]) -> Result<Vec<Vec<Entry>>, ReadError> {
-    self.with_reader(|connection| {
+    self.readers.read_alone(|connection| {
       connection.busy_timeout(self.options.busy_timeout)?;
       let now_ms = self.options.clock.now_ms();
       let result = reader::snapshot_read(connection, ranges, now_ms, &Budget::UNLIMITED);
@@ -190,8 +180,7 @@ impl Backend for OpenFile {
       .sum();
     let database = &self.database;
     if entries <= INLINE_ENTRIES {
-      let now_ms = database.options.clock.now_ms();
-      let result = database.with_reader(|connection| {
+      let result = database.read_now(|connection, now_ms| {
         reader::snapshot_read(connection, &ranges, now_ms, &INLINE_BUDGET)
       });
       match result {
@@ -208,8 +197,7 @@ impl Backend for OpenFile {
 
   fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
     let database = &self.database;
-    let now_ms = database.options.clock.now_ms();
-    let result = database.with_reader(|connection| reader::get(connection, key, now_ms));
+    let result = database.read_now(|connection, now_ms| reader::get(connection, key, now_ms));
     match result {
       // The thread can wait.
       Err(ReadError::Sqlite(error)) if is_busy(&error) => None,
@@ -269,7 +257,7 @@ impl Drop for Database {
   fn drop(&mut self) {
     // Who waits is told, and the caretaker's connection closed.
     self.events.close();
-    lock(&self.readers).clear();
+    self.readers.close();
     // The writer ends once it has answered everything. The last connection to
     // close moves the WAL into the database file and removes it: the file is whole on its own.
     if let Some(writer) = self.writer.take() {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use super::caretaker::{Alarm, Caretaker};
 use super::commit::{Counted, with_versionstamp};
 use super::dispatcher::Dispatcher;
+use super::readers::Readers;
 use super::task::{Job, Outcome, Task};
 use super::watchers::Watchers;
 use crate::store::{
@@ -25,6 +26,8 @@ pub(super) struct Events {
   pub(super) dispatcher: Dispatcher,
   pub(super) alarm: Alarm,
   caretaker: Caretaker,
+  /// Of the file, if it is one: other processes may open it too.
+  pub(super) readers: Option<Arc<Readers>>,
   clock: Arc<dyn Clock>,
   host: OnceLock<Weak<dyn Host>>,
   /// The commit counter, after the last commit known here. Another value in the file: another process
@@ -33,13 +36,14 @@ pub(super) struct Events {
 }
 
 impl Events {
-  /// `path` is that of the file, if other processes may open it too.
-  pub(super) fn new(clock: Arc<dyn Clock>, path: Option<std::path::PathBuf>) -> Arc<Self> {
+  /// `readers` are those of the file; a database in memory has none.
+  pub(super) fn new(clock: Arc<dyn Clock>, readers: Option<Arc<Readers>>) -> Arc<Self> {
     Arc::new(Self {
       watchers: Arc::default(),
       dispatcher: Dispatcher::default(),
       alarm: Alarm::default(),
-      caretaker: Caretaker::new(path),
+      caretaker: Caretaker::default(),
+      readers,
       clock,
       host: OnceLock::new(),
       version: AtomicI64::new(0),

@@ -3,7 +3,7 @@
 //! A database file is opened once per process, however often that is asked for (`registry`,
 //! `database`): with one write connection, on which whoever waits for a write commits everything that
 //! waits as one transaction (`writer`, `committer`, `commit`), and a pool of connections that read WAL
-//! snapshots and never wait for the writer (`reader`). What follows from commits, and from the clock, is
+//! snapshots and never wait for the writer (`readers`, `reader`). What follows from commits, and from the clock, is
 //! in `events` and `caretaker`. `:memory:` is one connection, private to its handle (`memory`).
 
 mod caretaker;
@@ -15,9 +15,11 @@ mod database;
 mod dispatcher;
 mod events;
 mod log_room;
+mod log_state;
 mod memory;
 mod queue;
 mod reader;
+mod readers;
 mod registry;
 mod schema;
 mod sweep;

@@ -69,16 +69,18 @@ pub(super) fn snapshot_read(
   now_ms: u64,
   budget: &Budget,
 ) -> Result<Vec<Vec<Entry>>, ReadError> {
-  // A single statement is a snapshot of its own.
-  if let [range] = ranges {
-    return Ok(vec![read_range(connection, range, now_ms, budget)?]);
-  }
-  let transaction = connection.unchecked_transaction()?;
+  // A single statement is a snapshot of its own, and a transaction is one that is kept.
+  let transaction = match ranges {
+    [_, _, ..] if connection.is_autocommit() => Some(connection.unchecked_transaction()?),
+    _ => None,
+  };
   let entries = ranges
     .iter()
     .map(|range| read_range(connection, range, now_ms, budget))
     .collect::<Result<_, _>>()?;
-  transaction.commit()?;
+  if let Some(transaction) = transaction {
+    transaction.commit()?;
+  }
   Ok(entries)
 }
 

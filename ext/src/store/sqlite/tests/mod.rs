@@ -4,6 +4,7 @@ mod commits;
 mod expiry;
 mod garbage;
 mod queue;
+mod snapshots;
 mod watch;
 
 use std::path::Path;

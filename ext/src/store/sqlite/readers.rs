@@ -1,0 +1,429 @@
+//! The connections that read, and the snapshots they keep.
+//!
+//! A read takes a snapshot and gives it back: a lock, the file's length while the log is empty, and an
+//! unlock, three system calls that take as long as finding a row does. So where one read follows another
+//! the snapshot is kept, and used again as long as it is the newest state of the file, which the log's
+//! index tells ([`LogState`]): a read sees every commit that was answered before it began, whoever
+//! made it.
+//!
+//! A snapshot that is kept can keep a checkpoint from its end, and the log from starting over. So none is
+//! kept while anybody commits, and it is given back before this process commits, when all of the log has
+//! been moved to the file, after some reads, and when nobody has used it for a moment.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::connect;
+use super::log_state::LogState;
+use super::reader::ReadError;
+use super::registry::lock;
+
+/// Idle connections that are held ready: one for each thread that reads at the same time, in the usual
+/// process. Each costs two or three file descriptors and its page cache.
+const IDLE: usize = 4;
+
+/// So many reads share a snapshot. Another process that wants nobody to have one finds a gap after that,
+/// every 100 µs; more would save little.
+const READS: u32 = 32;
+
+/// Reads follow one another if no more time than this lies between them, by the store's clock.
+const PAUSE_MS: u64 = 1;
+
+/// A log that has not been written to for so long, by the store's clock, is not about to be moved to the
+/// file.
+const CALM_MS: u64 = 10;
+
+/// How often to call [`Readers::tidy`]. A snapshot that is not used is kept for twice as long at most.
+pub(super) const TIDY: Duration = Duration::from_millis(10);
+
+/// The connections of a file that read.
+pub(super) struct Readers {
+  path: PathBuf,
+  state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+  /// Those nobody is reading with. A read takes one out.
+  idle: Vec<Reader>,
+  /// How often all had to give their snapshots back.
+  round: u64,
+  /// Somebody calls `tidy`.
+  tidied: bool,
+}
+
+/// A connection, and perhaps the snapshot it keeps.
+struct Reader {
+  connection: Connection,
+  kept: Option<Kept>,
+  /// When it last read a snapshot of its own.
+  read_ms: Option<u64>,
+  /// The log, and when it was first seen like that.
+  seen: Option<(LogState, u64)>,
+  /// Whether there is a log.
+  is_wal: Option<bool>,
+}
+
+/// A snapshot that is kept: a transaction is open.
+struct Kept {
+  /// From before it was taken: a commit since then has changed it.
+  log: LogState,
+  round: u64,
+  reads: u32,
+  /// Since somebody tidied.
+  used: bool,
+}
+
+impl Readers {
+  pub(super) fn new(path: PathBuf, first: Connection) -> Self {
+    let state = State {
+      idle: vec![Reader::new(first)],
+      ..State::default()
+    };
+    Self {
+      path,
+      state: Mutex::new(state),
+    }
+  }
+
+  pub(super) fn path(&self) -> &Path {
+    &self.path
+  }
+
+  /// Reads in the calling thread, on a connection that nobody else is reading with. `keep` is called if
+  /// `tidy` has to be called from now on.
+  pub(super) fn read<T>(
+    &self,
+    now_ms: u64,
+    keep: impl FnOnce(),
+    read: impl FnOnce(&Connection) -> Result<T, ReadError>,
+  ) -> Result<T, ReadError> {
+    let (mut reader, round) = self.take()?;
+    reader.prepare(now_ms, round)?;
+    let result = read(&reader.connection);
+    if result.is_err() {
+      reader.let_go()?;
+    }
+    if self.put_back(reader)? {
+      keep();
+    }
+    result
+  }
+
+  /// The same with a snapshot of its own: the read may take long, or wait.
+  pub(super) fn read_alone<T>(
+    &self,
+    read: impl FnOnce(&Connection) -> Result<T, ReadError>,
+  ) -> Result<T, ReadError> {
+    let (mut reader, _) = self.take()?;
+    reader.let_go()?;
+    let result = read(&reader.connection);
+    self.put_back(reader)?;
+    result
+  }
+
+  fn take(&self) -> rusqlite::Result<(Reader, u64)> {
+    let mut state = lock(&self.state);
+    let (idle, round) = (state.idle.pop(), state.round);
+    drop(state);
+    let reader = match idle {
+      Some(reader) => reader,
+      None => Reader::new(connect::reader(&self.path)?),
+    };
+    Ok((reader, round))
+  }
+
+  /// Whether `tidy` has to be called from now on.
+  fn put_back(&self, mut reader: Reader) -> rusqlite::Result<bool> {
+    let mut state = lock(&self.state);
+    if state.idle.len() >= IDLE {
+      return Ok(false);
+    }
+    let kept = reader.kept.as_ref();
+    // Under the lock: who gives all snapshots back does not see those that are being read.
+    if kept.is_some_and(|kept| kept.round != state.round) {
+      reader.let_go()?;
+    }
+    let starts = reader.kept.is_some() && !state.tidied;
+    state.tidied |= starts;
+    state.idle.push(reader);
+    Ok(starts)
+  }
+
+  /// Gives all snapshots back: before a commit, so that the log can start over.
+  pub(super) fn let_go(&self) {
+    let mut state = lock(&self.state);
+    state.round += 1;
+    state.idle.retain_mut(|reader| reader.let_go().is_ok());
+  }
+
+  /// Gives back what was not used lately. False: there is nothing left to tidy.
+  pub(super) fn tidy(&self) -> bool {
+    let mut state = lock(&self.state);
+    if !state.tidied {
+      return false;
+    }
+    state.idle.retain_mut(|reader| match &mut reader.kept {
+      Some(kept) if kept.used => {
+        kept.used = false;
+        true
+      }
+      _ => reader.let_go().is_ok(),
+    });
+    // One that is being read comes back, and asks again.
+    state.tidied = state.idle.iter().any(|reader| reader.kept.is_some());
+    state.tidied
+  }
+
+  /// Closes those that nobody is reading with.
+  pub(super) fn close(&self) {
+    lock(&self.state).idle.clear();
+  }
+}
+
+impl Reader {
+  fn new(connection: Connection) -> Self {
+    Self {
+      connection,
+      kept: None,
+      read_ms: None,
+      seen: None,
+      is_wal: None,
+    }
+  }
+
+  /// Before a read: the snapshot that is kept is the newest, or none is.
+  fn prepare(&mut self, now_ms: u64, round: u64) -> rusqlite::Result<()> {
+    if let Some(kept) = &mut self.kept {
+      if kept.reads > 0 && LogState::now(&self.connection) == Some(kept.log) {
+        kept.reads -= 1;
+        kept.used = true;
+        return Ok(());
+      }
+      self.let_go()?;
+    }
+    // The clock may have been set back: then it is as if much time had passed.
+    let follows = |last: u64| now_ms.wrapping_sub(last) <= PAUSE_MS;
+    if self.read_ms.is_some_and(follows)
+      && let Some(log) = self.log()
+      && (log.all_moved() || self.is_calm(log, now_ms))
+    {
+      self.connection.prepare_cached("BEGIN")?.execute([])?;
+      self.kept = Some(Kept {
+        log,
+        round,
+        reads: READS,
+        used: true,
+      });
+    } else {
+      self.read_ms = Some(now_ms);
+    }
+    Ok(())
+  }
+
+  /// The log, once something has been read.
+  fn log(&mut self) -> Option<LogState> {
+    let mode = || {
+      let mode = self
+        .connection
+        .pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+      mode.is_ok_and(|mode| mode == "wal")
+    };
+    if *self.is_wal.get_or_insert_with(mode) {
+      LogState::now(&self.connection)
+    } else {
+      None
+    }
+  }
+
+  fn is_calm(&mut self, log: LogState, now_ms: u64) -> bool {
+    match self.seen {
+      Some((seen, since)) if seen == log => now_ms.wrapping_sub(since) >= CALM_MS,
+      _ => {
+        self.seen = Some((log, now_ms));
+        false
+      }
+    }
+  }
+
+  /// Gives the snapshot back, if one is kept. The next read does not keep its own.
+  fn let_go(&mut self) -> rusqlite::Result<()> {
+    self.read_ms = None;
+    if self.kept.take().is_some() {
+      self.connection.prepare_cached("COMMIT")?.execute([])?;
+    }
+    Ok(())
+  }
+}
+
+#[cfg(test)]
+mod tests {
+  use std::cell::Cell;
+
+  use super::*;
+
+  struct File {
+    _folder: tempfile::TempDir,
+    readers: Readers,
+    /// As another process has it.
+    other: Connection,
+    asked_to_tidy: Cell<u32>,
+  }
+
+  impl File {
+    fn new() -> Self {
+      let folder = tempfile::TempDir::new().unwrap();
+      let path = folder.path().join("kv");
+      let other = connect::writer(&path, Duration::ZERO).unwrap().connection;
+      let first = connect::reader(&path).unwrap();
+      let file = Self {
+        _folder: folder,
+        readers: Readers::new(path, first),
+        other,
+        asked_to_tidy: Cell::new(0),
+      };
+      assert!(file.log_is_free());
+      file
+    }
+
+    fn count(&self) {
+      let sql = "UPDATE data_version SET version = version + 1";
+      self.other.execute(sql, []).unwrap();
+    }
+
+    /// The counter, and whether the snapshot it was read from is kept.
+    fn read(&self, now_ms: u64) -> (i64, bool) {
+      let ask = || self.asked_to_tidy.set(self.asked_to_tidy.get() + 1);
+      let sql = "SELECT version FROM data_version";
+      let version = self.readers.read(now_ms, ask, |connection| {
+        Ok(connection.query_row(sql, [], |row| row.get(0))?)
+      });
+      let keeps = |state: &State| state.idle.iter().any(|reader| reader.kept.is_some());
+      (version.unwrap(), keeps(&lock(&self.readers.state)))
+    }
+
+    /// Reads until a snapshot is kept, though the log is not empty.
+    fn keep(&self) {
+      self.count();
+      let kept = (0..=2 * CALM_MS).find(|now_ms| self.read(*now_ms).1);
+      assert!(kept.is_some());
+    }
+
+    /// Whether the log can be emptied: nobody keeps a snapshot of it.
+    fn log_is_free(&self) -> bool {
+      let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+      let busy: i64 = self.other.query_row(sql, [], |row| row.get(0)).unwrap();
+      busy == 0
+    }
+  }
+
+  #[test]
+  fn a_snapshot_is_kept_from_the_second_read_on_and_as_long_as_it_is_the_newest() {
+    let file = File::new();
+    assert_eq!(file.read(0), (0, false));
+    assert_eq!(file.read(0), (0, true));
+    assert_eq!(file.read(1), (0, true));
+    file.count();
+    assert_eq!(file.read(1), (1, false));
+    assert_eq!(file.asked_to_tidy.get(), 1);
+  }
+
+  #[test]
+  fn while_the_log_is_written_to_none_is_kept() {
+    let file = File::new();
+    for now_ms in 0..100 {
+      if now_ms % 5 == 0 {
+        file.count();
+      }
+      assert_eq!(file.read(now_ms), ((now_ms / 5 + 1) as i64, false));
+      assert_eq!(file.read(now_ms).1, false);
+    }
+    // Since 95 it has been as it is; that was noticed at the second read.
+    assert!((100..105).all(|now_ms| !file.read(now_ms).1));
+    assert!((105..110).all(|now_ms| file.read(now_ms).1));
+    assert!(!file.log_is_free());
+    // Once all of it is in the file, a snapshot does not need it.
+    let sql = "PRAGMA wal_checkpoint(PASSIVE)";
+    file.other.query_row(sql, [], |_| Ok(())).unwrap();
+    assert!(!file.read(110).1);
+    assert!(file.read(110).1);
+    file.count();
+    let pages: i64 = file.other.query_row(sql, [], |row| row.get(1)).unwrap();
+    assert_eq!(pages, 1);
+  }
+
+  #[test]
+  fn a_lone_read_keeps_nothing() {
+    let file = File::new();
+    for now_ms in [0, 2, 4, 3, 1] {
+      assert_eq!(file.read(now_ms), (0, false));
+    }
+  }
+
+  #[test]
+  fn a_snapshot_is_given_back_after_some_reads() {
+    let file = File::new();
+    let kept = (0..500).filter(|_| file.read(0).1).count();
+    assert!((450..490).contains(&kept), "{kept}");
+  }
+
+  #[test]
+  fn a_snapshot_nobody_uses_is_given_back() {
+    let file = File::new();
+    file.keep();
+    assert!(file.readers.tidy());
+    assert!(!file.log_is_free());
+    assert!(!file.readers.tidy());
+    assert!(file.log_is_free());
+    // And it is asked for again.
+    file.read(0);
+    file.read(0);
+    assert_eq!(file.asked_to_tidy.get(), 2);
+  }
+
+  #[test]
+  fn a_commit_of_this_process_finds_none_also_of_those_that_are_being_read() {
+    let file = File::new();
+    file.keep();
+    file.readers.let_go();
+    assert!(file.log_is_free());
+    file.keep();
+    let result = file.readers.read(
+      0,
+      || (),
+      |connection| {
+        file.readers.let_go();
+        assert!(!connection.is_autocommit());
+        Ok(())
+      },
+    );
+    result.unwrap();
+    assert!(file.log_is_free());
+  }
+
+  #[test]
+  fn a_read_that_fails_keeps_nothing() {
+    let file = File::new();
+    file.keep();
+    let result = file
+      .readers
+      .read(0, || (), |_| -> Result<(), _> { Err(ReadError::TooLong) });
+    assert!(result.is_err());
+    assert!(file.log_is_free());
+  }
+
+  #[test]
+  fn a_long_read_has_a_snapshot_of_its_own() {
+    let file = File::new();
+    file.read(0);
+    file.read(0);
+    let result = file.readers.read_alone(|connection| {
+      assert!(connection.is_autocommit());
+      Ok(())
+    });
+    result.unwrap();
+  }
+}
