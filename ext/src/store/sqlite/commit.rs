@@ -82,11 +82,7 @@ pub(super) fn commit_group<'a>(
     let mut outcomes = Vec::new();
     let mut statements = Statements::new(connection);
     for task in tasks {
-      // A statement that fails leaves nothing by itself.
-      let needs_savepoint = match task {
-        Task::Write(write) => write.mutations.len() + write.enqueues.len() > 1,
-        _ => true,
-      };
+      let needs_savepoint = !changes_once(task);
       if needs_savepoint {
         run(connection, SAVEPOINT)?;
       }
@@ -148,6 +144,38 @@ pub(super) fn commit_one(
   })
 }
 
+/// Does a task in a database that nobody else has open; `counter` is the number of its last commit.
+///
+/// # Errors
+/// Nothing was changed.
+pub(super) fn commit_private(
+  connection: &mut Connection,
+  counter: &mut i64,
+  task: &Task,
+  now_ms: u64,
+) -> Result<(Outcome, Counted), WriteError> {
+  let before = *counter;
+  let work =
+    |connection: &Connection| execute(&mut Statements::new(connection), task, before + 1, now_ms);
+  let outcome = match changes_once(task) {
+    true => work(connection)?,
+    false => in_transaction(connection, work)?,
+  };
+  if outcome.uses_version() {
+    *counter += 1;
+  }
+  let after = *counter;
+  Ok((outcome, Counted { before, after }))
+}
+
+/// Whether one statement makes all the changes there are: if it fails, it leaves nothing by itself.
+fn changes_once(task: &Task) -> bool {
+  match task {
+    Task::Write(write) => write.mutations.len() + write.enqueues.len() <= 1,
+    _ => false,
+  }
+}
+
 /// Does `work` in a transaction, which is committed if it succeeds, and else rolled back.
 ///
 /// rusqlite's own transactions prepare their statements anew each time, which costs more than what
@@ -175,8 +203,7 @@ fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
   Ok(())
 }
 
-/// The number of the last commit.
-/// The counter of commits. No database comes near the end of its numbers: one that is there was damaged.
+/// The number of the last commit. No database comes near the end of its numbers: one that is there was damaged.
 fn counter(connection: &Connection) -> rusqlite::Result<i64> {
   let counter = connection
     .prepare_cached(GET_COUNTER)?

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 
-use super::commit::{WriteError, commit_one};
+use super::commit::{Counted, WriteError, commit_private};
 use super::dispatcher::QueueListener;
 use super::events::{Events, Host};
 use super::reader::{self, Budget};
@@ -27,8 +27,21 @@ struct MemoryDatabase {
 }
 
 struct Core {
-  connection: Mutex<Connection>,
+  database: Mutex<Private>,
   events: Arc<Events>,
+}
+
+/// What nobody else has open.
+struct Private {
+  connection: Connection,
+  /// The number of the last commit. In a file it has a row, and costs two statements.
+  counter: i64,
+}
+
+impl Private {
+  fn commit(&mut self, task: &Task, now_ms: u64) -> Result<(Outcome, Counted), WriteError> {
+    commit_private(&mut self.connection, &mut self.counter, task, now_ms)
+  }
 }
 
 impl MemoryStore {
@@ -37,7 +50,10 @@ impl MemoryStore {
     schema::migrate(&mut connection).map_err(explain)?;
     let events = Events::new(options.clock.clone(), None);
     let core = Arc::new(Core {
-      connection: Mutex::new(connection),
+      database: Mutex::new(Private {
+        connection,
+        counter: 0,
+      }),
       events: events.clone(),
     });
     let host: Arc<dyn Host> = core.clone();
@@ -60,7 +76,8 @@ fn explain(error: rusqlite::Error) -> StoreError {
 impl Core {
   fn execute(&self, task: &Task) -> Result<Outcome, StoreError> {
     let now_ms = self.events.now_ms();
-    let result = commit_one(&mut lock(&self.connection), task, now_ms);
+    // In a statement of its own: what follows may write again.
+    let result = lock(&self.database).commit(task, now_ms);
     let (outcome, counted) = result.map_err(|error| match error {
       WriteError::Sqlite(error) => explain(error),
       WriteError::Refused(error) => error,
@@ -87,15 +104,15 @@ impl Backend for MemoryStore {
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>> {
     let core = &self.database.core;
     let now_ms = core.events.now_ms();
-    let connection = lock(&core.connection);
-    let result = reader::snapshot_read(&connection, &ranges, now_ms, &Budget::UNLIMITED);
+    let connection = &lock(&core.database).connection;
+    let result = reader::snapshot_read(connection, &ranges, now_ms, &Budget::UNLIMITED);
     Answer::Now(result.map_err(|error| error.explain(explain)))
   }
 
   fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
     let core = &self.database.core;
     let now_ms = core.events.now_ms();
-    let result = reader::get(&lock(&core.connection), key, now_ms);
+    let result = reader::get(&lock(&core.database).connection, key, now_ms);
     Some(result.map_err(|error| error.explain(explain)))
   }
 
