@@ -37,8 +37,7 @@ async function openKv(path) {
   if (path !== undefined && typeof path !== "string") {
     throw new TypeError(`Filename must be a string: received ${typeof path}`);
   }
-  const ticket = await op_kv_open(path);
-  return new Kv(constructorKey, op_kv_opened(ticket, path === ":memory:"));
+  return new Kv(constructorKey, op_kv_opened(await op_kv_open(path)));
 }
 
 class Kv {

@@ -39,9 +39,9 @@ struct Weight {
 }
 
 /// Its pages, and SQLite's own buffers.
-const WEIGHT_IN_MEMORY: i64 = 128 * 1024;
+pub(super) const WEIGHT_IN_MEMORY: i64 = 128 * 1024;
 /// Its share of connections and caches, which all handles of a file in the process have in common.
-const WEIGHT_OF_FILE: i64 = 16 * 1024;
+pub(super) const WEIGHT_OF_FILE: i64 = 16 * 1024;
 
 impl Weight {
   fn release(&self) {
@@ -84,8 +84,13 @@ impl<T> WeakList<T> {
 }
 
 impl Handle {
-  /// `open` is what the runtime has open already.
-  pub(super) fn new(store: Arc<dyn Backend>, options: KvOptions, open: &OpenHandles) -> Rc<Self> {
+  /// `weight` is one of those above; `open` is what the runtime has open already.
+  pub(super) fn new(
+    store: Arc<dyn Backend>,
+    weight: i64,
+    options: KvOptions,
+    open: &OpenHandles,
+  ) -> Rc<Self> {
     let KvOptions {
       limits,
       clock,
@@ -94,7 +99,7 @@ impl Handle {
     } = options;
     let handle = Rc::new(Self {
       weight: Weight {
-        bytes: Cell::default(),
+        bytes: Cell::new(weight),
         released: open.released.clone(),
       },
       queue_concurrency,
@@ -110,15 +115,10 @@ impl Handle {
     handle
   }
 
-  /// Weighs the open database; returns by how much the memory outside the heap has changed since this was
-  /// asked last, of any handle.
-  pub(super) fn weigh(&self, in_memory: bool) -> i64 {
-    let bytes = match in_memory {
-      true => WEIGHT_IN_MEMORY,
-      false => WEIGHT_OF_FILE,
-    };
-    self.weight.bytes.set(bytes);
-    bytes - self.weight.released.take()
+  /// By how much the memory outside the heap has changed since this was asked last, of any handle. To be
+  /// asked once of each, when it is JavaScript's.
+  pub(super) fn weigh(&self) -> i64 {
+    self.weight.bytes.get() - self.weight.released.take()
   }
 
   /// The store, or `BadResource` after `close()`.

@@ -7,7 +7,7 @@ use deno_core::error::ResourceError;
 use deno_core::url::Url;
 use deno_core::{OpState, op2, v8};
 
-use super::handle::{Handle, HandleObject, OpenHandles};
+use super::handle::{Handle, HandleObject, OpenHandles, WEIGHT_IN_MEMORY, WEIGHT_OF_FILE};
 use super::object::object;
 use crate::error::KvError;
 use crate::location::Location;
@@ -107,13 +107,16 @@ pub async fn op_kv_open(
   #[string] path: Option<String>,
 ) -> Result<u32, KvError> {
   let options = state.borrow().borrow::<KvOptions>().clone();
-  let backend = match (&path, &options.default_store) {
-    (None, Some(store)) => store.backend().clone(),
-    _ => Traced::new(open(path, &options).await?),
+  let (backend, weight) = match (&path, &options.default_store) {
+    (None, Some(store)) => (store.backend().clone(), WEIGHT_OF_FILE),
+    _ => {
+      let (backend, weight) = open(path, &options).await?;
+      (Traced::new(backend), weight)
+    }
   };
   let state = state.borrow();
   let open = state.borrow::<OpenHandles>();
-  Ok(open.park(Handle::new(backend, options, open)))
+  Ok(open.park(Handle::new(backend, weight, options, open)))
 }
 
 /// The object of a handle that was opened. The garbage collector is told what it weighs.
@@ -122,16 +125,19 @@ pub fn op_kv_opened<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   state: Rc<RefCell<OpState>>,
   #[smi] ticket: u32,
-  in_memory: bool,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let opened = state.borrow().borrow::<OpenHandles>().take(ticket);
   let handle = opened.ok_or(KvError::Closed(ResourceError::BadResourceId))?;
-  let change = handle.weigh(in_memory);
+  let change = handle.weigh();
   scope.adjust_amount_of_external_allocated_memory(change);
   object(scope, &state, HandleObject(handle))
 }
 
-async fn open(path: Option<String>, options: &KvOptions) -> Result<Arc<dyn Backend>, KvError> {
+/// Also returns what the database weighs.
+async fn open(
+  path: Option<String>,
+  options: &KvOptions,
+) -> Result<(Arc<dyn Backend>, i64), KvError> {
   let is_default = path.is_none();
   let asked = match path {
     Some(path) => locate(&path)?,
@@ -139,7 +145,11 @@ async fn open(path: Option<String>, options: &KvOptions) -> Result<Arc<dyn Backe
   };
   let location = allow(options, asked)?;
   let sqlite = options.sqlite();
-  match location {
+  let weight = match location {
+    Location::Memory => WEIGHT_IN_MEMORY,
+    Location::File(_) => WEIGHT_OF_FILE,
+  };
+  let opened = match location {
     Location::Memory => sqlite::open_memory(&sqlite),
     Location::File(path) => {
       if is_default {
@@ -153,8 +163,9 @@ async fn open(path: Option<String>, options: &KvOptions) -> Result<Arc<dyn Backe
           .unwrap_or(Err(StoreError::Stopped)),
       }
     }
-  }
-  .map_err(KvError::Open)
+  };
+  let backend = opened.map_err(KvError::Open)?;
+  Ok((backend, weight))
 }
 
 /// Closes a handle; false if it was closed before.
