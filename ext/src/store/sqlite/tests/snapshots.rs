@@ -36,7 +36,7 @@ fn reads_in_a_row_see_what_anybody_has_committed() {
     // Where nothing is left to be moved to the file, snapshots are kept at once.
     let sql = "PRAGMA wal_checkpoint(PASSIVE)";
     other.query_row(sql, [], |_| Ok(())).unwrap();
-    for _ in 0..4 {
+    for _ in 0..10 {
       assert_eq!(number(get(store, "key")), round);
       assert_eq!(number(get_at_once(store, "key")), round);
       let ranges = vec![range("a", "z", 10, false), ReadRange::point("key".into())];
@@ -51,7 +51,7 @@ fn reads_in_a_row_see_what_anybody_has_committed() {
 fn who_has_read_and_reads_no_more_lets_go() {
   let (_folder, store, other) = file();
   other.execute(SET, [[0; 8]]).unwrap();
-  for _ in 0..10 {
+  for _ in 0..100 {
     get(&*store, "key");
   }
   let deadline = Instant::now() + Duration::from_secs(10);
