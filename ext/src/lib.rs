@@ -149,6 +149,7 @@ mod extension {
       op_kv_cursor,
       op_kv_set,
       op_kv_commit,
+      op_kv_try_commit,
       op_kv_wait_commit,
       op_kv_turn,
       op_kv_check_enqueue,

@@ -38,6 +38,16 @@ Deno.test(
 );
 
 Deno.test(
+  "timers run while a script does nothing but write to a file",
+  withFolder(async (folder) => {
+    using kv = await Deno.openKv(`${folder}/kv.sqlite3`);
+    for (let i = 0; i < 3; i++) await kv.set(["a"], i);
+    await callUntil(timer(), () => kv.set(["a"], 1));
+    await callUntil(timer(), () => kv.atomic().sum(["n"], 1n).commit());
+  }),
+);
+
+Deno.test(
   "what another task writes to a file is seen by one that polls for it",
   withFolder(async (folder) => {
     using kv = await Deno.openKv(`${folder}/kv.sqlite3`);

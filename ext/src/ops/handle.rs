@@ -182,6 +182,22 @@ impl<T> Parked<T> {
     ticket
   }
 
+  /// The answer, if it can be had without waiting.
+  pub(super) fn try_now(&self, ticket: u32) -> Option<Result<T, StoreError>> {
+    let answer = self.waiting.borrow_mut().remove(&ticket)?;
+    let answer = match answer {
+      Answer::Later(pending) => pending.try_now(),
+      now => now,
+    };
+    match answer {
+      Answer::Now(result) => Some(result),
+      later => {
+        self.waiting.borrow_mut().insert(ticket, later);
+        None
+      }
+    }
+  }
+
   /// Waits until the answer is there.
   pub(super) async fn wait(&self, ticket: u32) -> Result<T, StoreError> {
     let answer = self.waiting.borrow_mut().remove(&ticket);

@@ -32,7 +32,7 @@ pub(crate) use read::{
 };
 pub(crate) use value::{op_kv_deserialize, op_kv_serialize};
 pub(crate) use watch::{op_kv_watch, op_kv_watch_changed, op_kv_watch_close, op_kv_watch_read};
-pub(crate) use write::{op_kv_commit, op_kv_set, op_kv_wait_commit};
+pub(crate) use write::{op_kv_commit, op_kv_set, op_kv_try_commit, op_kv_wait_commit};
 
 /// What an op returns to JavaScript when the engine may have thrown on the way: a getter in a
 /// key, an object that can't be cloned. Such an exception goes on as it is; an error of ours that

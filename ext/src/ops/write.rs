@@ -26,8 +26,7 @@ const MUTATION_FIELDS: u32 = 5;
 /// Checks: key, versionstamp.
 const CHECK_FIELDS: u32 = 2;
 
-/// Sets one key; `kind` says what `value` is. Returns the versionstamp, or a ticket to give to
-/// `op_kv_wait_commit`.
+/// Sets one key; `kind` says what `value` is. Returns what `op_kv_commit` does.
 #[op2(reentrant)]
 pub fn op_kv_set<'s>(
   scope: &mut v8::PinScope<'s, '_>,
@@ -58,7 +57,7 @@ pub fn op_kv_set<'s>(
 }
 
 /// Commits an atomic operation. Returns the versionstamp, null if a check failed, or a ticket to
-/// give to `op_kv_wait_commit`.
+/// give to `op_kv_wait_commit`; a negative one is worth a try of `op_kv_try_commit` before.
 #[op2(reentrant)]
 pub fn op_kv_commit<'s>(
   scope: &mut v8::PinScope<'s, '_>,
@@ -129,7 +128,12 @@ fn submit<'s>(
   handle.limits.check_write(&write)?;
   match store.atomic_write(write) {
     Answer::Now(outcome) => outcome_to_v8(scope, outcome?),
-    later => Ok(v8::Integer::new_from_unsigned(scope, handle.commits.park(later)).into()),
+    Answer::Later(pending) => {
+      let is_alone = pending.is_alone();
+      let ticket = f64::from(handle.commits.park(Answer::Later(pending)));
+      let ticket = if is_alone { -ticket } else { ticket };
+      Ok(v8::Number::new(scope, ticket).into())
+    }
   }
 }
 
@@ -140,6 +144,20 @@ fn outcome_to_v8<'s>(
   match outcome {
     CommitOutcome::CheckFailed => Ok(v8::null(scope).into()),
     CommitOutcome::Committed(versionstamp) => value::versionstamp_to_v8(scope, versionstamp),
+  }
+}
+
+/// Makes the commit under a ticket, if no other write waits: its versionstamp, or null if a check failed.
+/// `undefined`: to be waited for.
+#[op2]
+pub fn op_kv_try_commit<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
+  #[cppgc] handle: &HandleObject,
+  #[smi] ticket: u32,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  match handle.0.commits.try_now(ticket) {
+    Some(outcome) => outcome_to_v8(scope, outcome?),
+    None => Ok(v8::undefined(scope).into()),
   }
 }
 

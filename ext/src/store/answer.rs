@@ -58,6 +58,12 @@ impl<T> Answer<T> {
 pub trait Drive: Send + Sync {
   /// Does what is waiting, if it takes no longer than a caller with an event loop can spare.
   fn drive(&self);
+
+  /// Whether one thing waits, and as it was before: then it is not worth waiting for others to share the
+  /// work with.
+  fn is_alone(&self) -> bool {
+    false
+  }
 }
 
 /// A result that is not there yet. The work is done also if this is dropped.
@@ -68,6 +74,28 @@ pub struct Pending<T> {
 }
 
 impl<T> Pending<T> {
+  /// Whether it is worth trying to have the result [at once](Self::try_now).
+  pub(crate) fn is_alone(&self) -> bool {
+    self.driver.as_ref().is_some_and(|driver| driver.is_alone())
+  }
+
+  /// The result, if the work for it is alone, and takes no longer than the caller can spare.
+  pub(crate) fn try_now(mut self) -> Answer<T> {
+    if let Some(driver) = &self.driver
+      && driver.is_alone()
+    {
+      driver.drive();
+    }
+    match self.receiver.try_recv() {
+      Ok(result) => {
+        report(&self.span, &result);
+        Answer::Now(result)
+      }
+      // Also if nobody is left to answer: waiting tells.
+      Err(_) => Answer::Later(self),
+    }
+  }
+
   async fn wait(mut self) -> Result<T, StoreError> {
     if let Some(driver) = self.driver.take() {
       // Other tasks come first: what they ask for now shares the work.

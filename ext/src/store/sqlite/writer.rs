@@ -84,6 +84,8 @@ struct State {
   thread: Thread,
   /// How long the last commits of small groups took, on average.
   commit_time: Duration,
+  /// How many writes the last commit took.
+  last_group: usize,
   /// No more jobs come; the thread ends when it has done those that are there.
   closing: bool,
 }
@@ -99,6 +101,7 @@ impl Writer {
         for_thread: false,
         thread: Thread::NotStarted,
         commit_time: Duration::ZERO,
+        last_group: 0,
         closing: false,
       }),
       wake: Condvar::new(),
@@ -260,6 +263,11 @@ impl Drive for Writer {
       self.give_to_thread(&mut state);
     }
   }
+
+  fn is_alone(&self) -> bool {
+    let state = lock(&self.state);
+    state.jobs.len() == 1 && state.last_group == 1 && !state.for_thread && state.can_be_led()
+  }
 }
 
 impl State {
@@ -295,6 +303,7 @@ impl State {
 
   fn put_back(&mut self, committer: Committer, writes: usize, took: Duration) {
     self.committer = Some(committer);
+    self.last_group = writes;
     if writes <= LED_WRITES {
       self.commit_time = (self.commit_time * 7 + took.min(MAX_COMMIT_TIME)) / 8;
     }
@@ -394,6 +403,28 @@ mod tests {
     let mut state = lock(&writer.state);
     state.put_back(committer, 1, Duration::ZERO);
     assert!(!state.jobs.is_empty());
+  }
+
+  #[test]
+  fn a_write_is_alone_after_one_that_was() {
+    let (writer, _folder) = without_thread();
+    let mut commit = |writes: usize| {
+      let answers: Vec<_> = (0..writes).map(|_| submit(&writer, 10)).collect();
+      let is_alone = writer.is_alone();
+      writer.drive();
+      answers.into_iter().for_each(|answer| {
+        let _ = answer.wait_blocking().unwrap();
+      });
+      is_alone
+    };
+    let groups = [1, 1, 1, 2, 1, 1, 3, 3, 1, 1];
+    let alone = groups.map(&mut commit);
+    assert_eq!(
+      alone,
+      [
+        false, true, true, false, false, true, false, false, false, true
+      ]
+    );
   }
 
   #[test]
