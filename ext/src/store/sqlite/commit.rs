@@ -73,22 +73,59 @@ impl Counted {
 /// The transaction as a whole failed: nothing of any write is stored.
 pub(super) fn commit_group<'a>(
   connection: &mut Connection,
+  tasks: impl IntoIterator<Item = &'a Task> + Clone,
+  now_ms: u64,
+) -> Result<(GroupOutcome, Counted), WriteError> {
+  // With a savepoint, SQLite copies every page that is changed after it; and few writes fail.
+  let result = match try_group(connection, tasks.clone(), now_ms, Savepoints::No) {
+    Err(GroupError::InItsMiddle(_)) => try_group(connection, tasks, now_ms, Savepoints::Yes),
+    result => result,
+  };
+  result.map_err(|error| match error {
+    GroupError::Whole(error) | GroupError::InItsMiddle(error) => error,
+  })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Savepoints {
+  Yes,
+  No,
+}
+
+/// Why a group failed.
+enum GroupError {
+  Whole(WriteError),
+  /// One of its writes did, and may have changed something. Without a savepoint, it takes the group to undo
+  /// that.
+  InItsMiddle(WriteError),
+}
+
+impl From<rusqlite::Error> for GroupError {
+  fn from(error: rusqlite::Error) -> Self {
+    Self::Whole(error.into())
+  }
+}
+
+fn try_group<'a>(
+  connection: &mut Connection,
   tasks: impl IntoIterator<Item = &'a Task>,
   now_ms: u64,
-) -> rusqlite::Result<(GroupOutcome, Counted)> {
+  savepoints: Savepoints,
+) -> Result<(GroupOutcome, Counted), GroupError> {
   in_transaction(connection, |connection| {
     let counter = counter(connection)?;
     let mut version = counter;
     let mut outcomes = Vec::new();
     let mut statements = Statements::new(connection);
     for task in tasks {
-      let needs_savepoint = !changes_once(task);
-      if needs_savepoint {
+      let can_fail_halfway = !changes_once(task);
+      let has_savepoint = can_fail_halfway && savepoints == Savepoints::Yes;
+      if has_savepoint {
         run(connection, SAVEPOINT)?;
       }
       match execute(&mut statements, task, version + 1, now_ms) {
         Ok(outcome) => {
-          if needs_savepoint {
+          if has_savepoint {
             run(connection, RELEASE)?;
           }
           if outcome.uses_version() {
@@ -96,17 +133,15 @@ pub(super) fn commit_group<'a>(
           }
           outcomes.push(Ok(outcome));
         }
+        // A full disk, for one, can make SQLite roll back the whole transaction. Then the writes
+        // before this one are gone as well, and none of them may be answered with success.
+        Err(error) if connection.is_autocommit() => return Err(GroupError::Whole(error)),
         Err(error) => {
-          // A full disk, for one, can make SQLite roll back the whole transaction. Then the writes
-          // before this one are gone as well, and none of them may be answered with success.
-          if connection.is_autocommit()
-            && let WriteError::Sqlite(error) = error
-          {
-            return Err(error);
-          }
-          if needs_savepoint {
+          if has_savepoint {
             run(connection, ROLLBACK_TO)?;
             run(connection, RELEASE)?;
+          } else if can_fail_halfway {
+            return Err(GroupError::InItsMiddle(error));
           }
           outcomes.push(Err(error));
         }

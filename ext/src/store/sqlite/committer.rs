@@ -137,7 +137,7 @@ impl Committer {
       },
       group => {
         let tasks = group.iter().map(|job| &job.task);
-        commit_group(&mut self.connection, tasks, now_ms).map_err(WriteError::Sqlite)
+        commit_group(&mut self.connection, tasks, now_ms)
       }
     };
     self.log_pages = checkpoint::take_log_pages();
