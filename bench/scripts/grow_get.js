@@ -6,9 +6,13 @@ const kv = await Deno.openKv("kv.sqlite3");
 let state = 1;
 const get = async (count) => {
   for (let i = 0; i < count; i++) {
-    state = (state * 1103515245 + 12345) % 2147483648;
-    const { value } = await kv.get(["users", state % keys]);
-    if (value === null) throw new Error(`${state % keys} is missing`);
+    // Marsaglia's xorshift: its period is 2^32 - 1.
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    const key = (state >>> 0) % keys;
+    const { value } = await kv.get(["users", key]);
+    if (value === null) throw new Error(`${key} is missing`);
   }
 };
 await get(20_000);

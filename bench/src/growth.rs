@@ -68,14 +68,22 @@ pub fn measure(kv: &Program, rounds: usize) -> Result<Table> {
     });
   };
 
-  let [mut gets_few, mut gets_many] = [const { Vec::new() }; 2];
+  let mapped = Program::kv_mapped("kv", &kv.binary)?;
+  let [mut gets_few, mut gets_many, mut few_mapped, mut many_mapped] = [const { Vec::new() }; 4];
   for _ in 0..rounds {
     gets_few.push(kv.measure("grow_get.js", few.path(), &[FEW.into()])?);
     gets_many.push(kv.measure("grow_get.js", many.path(), &[MANY.into()])?);
+    few_mapped.push(mapped.measure("grow_get.js", few.path(), &[FEW.into()])?);
+    many_mapped.push(mapped.measure("grow_get.js", many.path(), &[MANY.into()])?);
   }
   add(
     "`get`, µs: 10 thousand keys, 5 million",
     (median(gets_few), median(gets_many)),
+    GET_BOUND,
+  );
+  add(
+    "the same with `--mmap-size`",
+    (median(few_mapped), median(many_mapped)),
     GET_BOUND,
   );
   add(

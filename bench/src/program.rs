@@ -18,6 +18,11 @@ impl Program {
     Self::new(name, binary, &["run"])
   }
 
+  /// The same, with all of a large file mapped.
+  pub fn kv_mapped(name: &'static str, binary: &Path) -> Result<Self> {
+    Self::new(name, binary, &["run", "--mmap-size", "2147418112"])
+  }
+
   pub fn deno(name: &'static str, binary: &Path) -> Result<Self> {
     let arguments = &["run", "-A", "--unstable-kv", "--no-check", "--quiet"];
     Self::new(name, binary, arguments)

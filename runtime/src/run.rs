@@ -9,7 +9,10 @@ use crate::worker::{CallArgument, Worker};
 /// Runs a script to its end; returns the exit code.
 pub async fn run(args: RunArgs) -> Result<i32> {
   let main_module = paths::module_url(&args.file)?;
-  let mut worker = Worker::new(main_module, args.args, args.durability.into())?;
+  let mut worker = Worker::new(main_module, args.args, |kv| {
+    kv.durability(args.durability.into())
+      .mmap_size(args.mmap_size)
+  })?;
   worker.evaluate_main_module().await?;
   worker.call("dispatchLoad", CallArgument::None).await?;
   loop {

@@ -10,7 +10,7 @@ use deno_core::{
   JsRuntime, ModuleName, PollEventLoopOptions, RuntimeOptions, SharedArrayBufferStore, scope, v8,
 };
 use kv_bootstrap::{ExitCode, Script};
-use kv_ext::Durability;
+use kv_ext::KvOptions;
 
 use crate::modules::{Config, FileLoader};
 use crate::paths;
@@ -30,12 +30,17 @@ pub struct Worker {
 pub struct Functions(v8::Global<v8::Object>);
 
 impl Worker {
-  /// A runtime for the script; nothing of the script is loaded yet.
+  /// A runtime for the script; nothing of the script is loaded yet. `adapt` is given the options of its
+  /// databases.
   ///
   /// # Errors
   /// Its `deno.json` can't be read, or there is no place for its database.
-  pub fn new(main_module: Url, args: Vec<String>, durability: Durability) -> Result<Self> {
-    let kv = paths::kv_options(&main_module)?.durability(durability);
+  pub fn new(
+    main_module: Url,
+    args: Vec<String>,
+    adapt: impl FnOnce(KvOptions) -> KvOptions,
+  ) -> Result<Self> {
+    let kv = adapt(paths::kv_options(&main_module)?);
     let config = Config::find(&main_module)?;
     let exit_code = ExitCode::default();
     let mut runtime = JsRuntime::new(RuntimeOptions {

@@ -32,7 +32,7 @@ pub async fn run(database: &DatabaseArgs, request: Request) -> Result<i32> {
     Some(script) => script.clone(),
     None => Url::parse("kv:shell")?,
   };
-  let mut worker = Worker::new(main_module, Vec::new(), kv_ext::Durability::Full)?;
+  let mut worker = Worker::new(main_module, Vec::new(), |kv| kv)?;
   let shell = worker.functions("kv:shell".into(), SHELL)?;
   let argument = json!({
     "path": location.path,

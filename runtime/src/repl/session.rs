@@ -35,7 +35,7 @@ impl Session {
   /// A runtime whose global `kv` is the database at `path`; without one, the default database of the
   /// main module.
   pub async fn open(main_module: Url, path: Option<&str>, interactive: bool) -> Result<Self> {
-    let mut worker = Worker::new(main_module.clone(), Vec::new(), kv_ext::Durability::Full)?;
+    let mut worker = Worker::new(main_module.clone(), Vec::new(), |kv| kv)?;
     // By the name of the main module: what the input imports is found from there.
     let functions = worker.functions(String::from(main_module), include_str!("repl.js"))?;
     let interrupts = if interactive {

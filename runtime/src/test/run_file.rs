@@ -10,7 +10,6 @@ use deno_core::PollEventLoopOptions;
 use deno_core::error::{CoreError, CoreErrorKind, JsError};
 use deno_core::futures::FutureExt;
 use kv_bootstrap::{OutputGate, TestEvents, TestSink};
-use kv_ext::Durability;
 
 use super::Options;
 use super::report::{Outcome, Reporter};
@@ -81,7 +80,7 @@ impl OutputGate for Gate {
 /// The runtime could not be made. What goes wrong in the file is reported, and no error here.
 pub async fn run(file: &Path, options: &Options, reporter: &Rc<RefCell<Reporter>>) -> Result<()> {
   let url = paths::module_url(file)?;
-  let mut worker = Worker::new(url.clone(), Vec::new(), Durability::default())?;
+  let mut worker = Worker::new(url.clone(), Vec::new(), |kv| kv)?;
   let sink = Rc::new(RefCell::new(Sink {
     registered: Vec::new(),
     reporter: reporter.clone(),

@@ -249,7 +249,7 @@ impl File {
   /// themselves, and the next glance comes soon.
   fn glance(&mut self, events: &Arc<Events>) {
     if self.connection.is_none() {
-      self.connection = connect::reader(&self.path).ok();
+      self.connection = connect::reader(&self.path, 0).ok();
     }
     if let Some(connection) = &self.connection
       && look(connection, events).is_err()

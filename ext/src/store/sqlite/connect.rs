@@ -65,11 +65,17 @@ pub(super) fn opens_quickly(path: &Path) -> bool {
   bytes(path) > 0 && bytes(Path::new(&log)) == 0
 }
 
-/// Opens one more connection to a file that the writer has opened. It waits for no lock.
-pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens one more connection to a file that the writer has opened. It waits for no lock. So many bytes of
+/// the file are mapped.
+pub(super) fn reader(path: &Path, mmap_size: u64) -> rusqlite::Result<Connection> {
   // Reading in WAL mode writes to the shared-memory file beside the database.
   let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Duration::ZERO)?;
   connection.pragma_update(None, "query_only", true)?;
+  if mmap_size > 0 {
+    // SQLite takes what it can.
+    let mmap_size = i64::try_from(mmap_size).unwrap_or(i64::MAX);
+    connection.pragma_update(None, "mmap_size", mmap_size)?;
+  }
   connection.set_prepared_statement_cache_capacity(STATEMENTS);
   Ok(connection)
 }

@@ -58,12 +58,12 @@ impl Database {
     patience: Duration,
   ) -> Result<Self, StoreError> {
     let opened = connect::writer(&path, patience)?;
-    // The first read is usually one that nobody wants to wait for.
-    let reader =
-      connect::reader(&path).map_err(|error| StoreError::from_sqlite(&path, 0, error))?;
-    let expires_at = queue::first(&reader, NEXT_EXPIRY)
-      .map_err(|error| StoreError::from_sqlite(&path, 0, error))?;
-    let readers = Arc::new(Readers::new(path.clone(), reader));
+    let failed = |error| StoreError::from_sqlite(&path, 0, error);
+    let readers = Readers::open(path.clone(), options.mmap_size).map_err(failed)?;
+    let expires_at = readers
+      .read_alone(|connection| Ok(queue::first(connection, NEXT_EXPIRY)?))
+      .map_err(|error| error.explain(failed))?;
+    let readers = Arc::new(readers);
     let events = Events::new(options.clock.clone(), Some(readers.clone()));
     let writer = if opened.read_only {
       None

@@ -49,6 +49,9 @@ pub struct SqliteOptions {
   pub busy_timeout: Duration,
   /// What a commit has survived when it is answered. Default: [`Durability::Full`].
   pub durability: Durability,
+  /// How many bytes of the file a read may look at in place, through a map of it in memory, where it
+  /// would copy pages otherwise. Default: 0. See [`KvOptions::mmap_size`](crate::KvOptions::mmap_size).
+  pub mmap_size: u64,
 }
 
 impl Default for SqliteOptions {
@@ -57,12 +60,13 @@ impl Default for SqliteOptions {
       clock: Arc::new(SystemClock),
       busy_timeout: Duration::from_secs(10),
       durability: Durability::default(),
+      mmap_size: 0,
     }
   }
 }
 
 /// Opens the database file at `path`, or creates it. In the process, all who open the same file
-/// share its writer; the clock and the timeout of the first apply, and each has the durability of its
+/// share its writer; the clock, the timeout and the map of the first apply, and each has the durability of its
 /// own options.
 ///
 /// A file that may only be read is opened for reading.

@@ -45,6 +45,7 @@ pub(super) const TIDY: Duration = Duration::from_millis(10);
 /// The connections of a file that read.
 pub(super) struct Readers {
   path: PathBuf,
+  mmap_size: u64,
   state: Mutex<State>,
 }
 
@@ -82,15 +83,22 @@ struct Kept {
 }
 
 impl Readers {
-  pub(super) fn new(path: PathBuf, first: Connection) -> Self {
+  /// `mmap_size` is as in [`SqliteOptions`](super::SqliteOptions).
+  ///
+  /// # Errors
+  /// The file can't be opened once more.
+  pub(super) fn open(path: PathBuf, mmap_size: u64) -> rusqlite::Result<Self> {
+    // The first read is usually one that nobody wants to wait for.
+    let first = connect::reader(&path, mmap_size)?;
     let state = State {
       idle: vec![Reader::new(first)],
       ..State::default()
     };
-    Self {
+    Ok(Self {
       path,
+      mmap_size,
       state: Mutex::new(state),
-    }
+    })
   }
 
   pub(super) fn path(&self) -> &Path {
@@ -135,7 +143,7 @@ impl Readers {
     drop(state);
     let reader = match idle {
       Some(reader) => reader,
-      None => Reader::new(connect::reader(&self.path)?),
+      None => Reader::new(connect::reader(&self.path, self.mmap_size)?),
     };
     Ok((reader, round))
   }
@@ -292,10 +300,9 @@ mod tests {
       let folder = tempfile::TempDir::new().unwrap();
       let path = folder.path().join("kv");
       let other = connect::writer(&path, Duration::ZERO).unwrap().connection;
-      let first = connect::reader(&path).unwrap();
       let file = Self {
         _folder: folder,
-        readers: Readers::new(path, first),
+        readers: Readers::open(path, 0).unwrap(),
         other,
         asked_to_tidy: Cell::new(0),
       };

@@ -91,3 +91,41 @@ fn who_reads_all_the_time_lets_the_log_of_others_start_over() {
     .len();
   assert!(log < 40 << 20, "{log}");
 }
+
+#[test]
+fn a_file_that_is_mapped_may_grow_and_shrink() {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let options = SqliteOptions {
+    mmap_size: 1 << 30,
+    ..options()
+  };
+  let store = open_file(&path, &options).unwrap();
+  let store = &*store;
+  let other = Connection::open(&path).unwrap();
+  let large = "x".repeat(60_000);
+  let keys = || (0..100).map(|i| format!("key {i:03}"));
+  let checkpoint = || {
+    let sql = "PRAGMA wal_checkpoint(PASSIVE)";
+    other.query_row(sql, [], |_| Ok(())).unwrap();
+  };
+  let bytes = || std::fs::metadata(&path).unwrap().len();
+  for value in [large.as_str(), "small"] {
+    for key in keys() {
+      commit(store, vec![set(&key, value)]).unwrap();
+      assert_eq!(text(store, &key).as_deref(), Some(value));
+    }
+    checkpoint();
+    assert!(keys().all(|key| text(store, &key).as_deref() == Some(value)));
+  }
+  let before = bytes();
+  other.execute_batch("VACUUM").unwrap();
+  // Who reads no more lets go in a moment.
+  let deadline = Instant::now() + Duration::from_secs(10);
+  while bytes() > before / 10 {
+    assert!(Instant::now() < deadline);
+    thread::sleep(Duration::from_millis(5));
+    checkpoint();
+  }
+  assert!(keys().all(|key| text(store, &key).as_deref() == Some("small")));
+}
