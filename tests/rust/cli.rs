@@ -77,6 +77,24 @@ fn durability_is_full_or_relaxed() {
   );
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_database_is_mapped_only_if_asked_for() {
+  let folder = project(&[(
+    "a.ts",
+    "const kv = await Deno.openKv();
+    for (let i = 0; i < 100; i++) await kv.get(['n']);
+    console.log(/kv\\.sqlite3$/m.test(Deno.readTextFileSync('/proc/self/maps')));",
+  )]);
+  let run = |options: &[&str]| {
+    let mut command = kv(folder.path());
+    command.arg("run").args(options).arg("a.ts");
+    success(command.current_dir(folder.path()))
+  };
+  assert_eq!(run(&[]), "false\n");
+  assert_eq!(run(&["--mmap-size", "1000000"]), "true\n");
+}
+
 #[test]
 fn arguments_after_the_file_are_the_scripts() {
   let folder = project(&[("a.ts", "console.log(Deno.args.join('|'))")]);
