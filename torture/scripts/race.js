@@ -14,17 +14,31 @@ const START = 100;
 
 const kv = await Deno.openKv(file);
 const lines = [];
-const now = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
+
+// What lies between performance.now() and the clock that all processes share: each look at both says between
+// what, and a look at a tick says it to some microseconds. (`performance.timeOrigin` is read from one clock
+// after the other, and the process may be held up for a millisecond between them.) What began is said to have
+// begun no later than it did, and what ended to have ended no earlier.
+let [least, most] = [-Infinity, Infinity];
+for (const until = performance.now() + 100; most - least > 0.02 && performance.now() < until;) {
+  const before = performance.now();
+  const milliseconds = Date.now();
+  const after = performance.now();
+  least = Math.max(least, milliseconds - after);
+  most = Math.min(most, milliseconds + 1 - before);
+}
+const began = () => Math.floor((least + performance.now()) * 1000);
+const ended = () => Math.ceil((most + performance.now()) * 1000);
 const name = (key) => key.join("/");
 
 function log(begin, reads, versionstamp, checks, writes) {
-  lines.push(JSON.stringify([begin, now(), reads, versionstamp, checks, writes]));
+  lines.push(JSON.stringify([begin, ended(), reads, versionstamp, checks, writes]));
 }
 
 const seen = (entries) => entries.map((entry) => [name(entry.key), entry.versionstamp]);
 
 async function read(keys) {
-  const begin = now();
+  const begin = began();
   const entries = await kv.getMany(keys);
   log(begin, seen(entries), null, [], []);
   return entries;
@@ -32,7 +46,7 @@ async function read(keys) {
 
 /** Commits changes if nobody has changed `entries`; whether it has. */
 async function commit(entries, changes) {
-  const begin = now();
+  const begin = began();
   const operation = kv.atomic();
   for (const entry of entries) operation.check(entry);
   for (const [key, value] of changes) operation.set(key, value);
@@ -76,7 +90,7 @@ async function take(random) {
 }
 
 async function look() {
-  const begin = now();
+  const begin = began();
   const entries = [];
   const list = kv.list({ prefix: ["account"] }, { batchSize: 100 });
   for await (const entry of list) entries.push(entry);
