@@ -145,23 +145,20 @@ async fn open(
   };
   let location = allow(options, asked)?;
   let sqlite = options.sqlite();
-  let weight = match location {
-    Location::Memory => WEIGHT_IN_MEMORY,
-    Location::File(_) => WEIGHT_OF_FILE,
-  };
-  let opened = match location {
-    Location::Memory => sqlite::open_memory(&sqlite),
+  let (opened, weight) = match location {
+    Location::Memory => (sqlite::open_memory(&sqlite), WEIGHT_IN_MEMORY),
     Location::File(path) => {
       if is_default {
         make_default_folder(&path, options.default_label.as_deref())?;
       }
-      match sqlite::open_file_at_once(&path, &sqlite) {
+      let opened = match sqlite::open_file_at_once(&path, &sqlite) {
         Some(result) => result,
         None => deno_core::unsync::spawn_blocking(move || sqlite::open_file(&path, &sqlite))
           .await
           // The runtime is shutting down.
           .unwrap_or(Err(StoreError::Stopped)),
-      }
+      };
+      (opened, WEIGHT_OF_FILE)
     }
   };
   let backend = opened.map_err(KvError::Open)?;

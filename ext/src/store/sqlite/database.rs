@@ -60,14 +60,14 @@ impl Database {
     let opened = connect::writer(&path, patience)?;
     let failed = |error| StoreError::from_sqlite(&path, 0, error);
     let readers = Readers::open(path.clone(), options.mmap_size).map_err(failed)?;
-    let expires_at = readers
-      .read_alone(|connection| Ok(queue::first(connection, NEXT_EXPIRY)?))
-      .map_err(|error| error.explain(failed))?;
     let readers = Arc::new(readers);
     let events = Events::new(options.clock.clone(), Some(readers.clone()));
     let writer = if opened.read_only {
       None
     } else {
+      let expires_at = readers
+        .read_alone(|connection| Ok(queue::first(connection, NEXT_EXPIRY)?))
+        .map_err(|error| error.explain(failed))?;
       let connection = opened.connection;
       let committer = Committer::new(path.clone(), connection, options.clone(), events.clone());
       let writer = Arc::new(Writer::new(path.clone(), committer));
