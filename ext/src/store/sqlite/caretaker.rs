@@ -1,7 +1,7 @@
 //! A thread that looks after what happens without anybody's doing: rows expire, messages fall due,
 //! processes die, and other processes commit.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -130,13 +130,7 @@ impl Caretaker {
 }
 
 fn look_after(events: &Weak<Events>) {
-  let mut file = events.upgrade().and_then(|events| {
-    let readers = events.readers.as_ref()?;
-    Some(File {
-      path: readers.path().to_path_buf(),
-      connection: None,
-    })
-  });
+  let mut connection = None;
   let mut last_glance: Option<Instant> = None;
   let mut last_heartbeat = Instant::now();
   loop {
@@ -147,18 +141,18 @@ fn look_after(events: &Weak<Events>) {
     let now = Instant::now();
 
     let is_public = !events.watchers.is_empty() || events.dispatcher.is_listened_to();
-    if let Some(file) = &mut file
+    if let Some(readers) = &events.readers
       && is_public
     {
       if last_glance.is_none_or(|last| now - last >= GLANCE) {
-        file.glance(&events);
+        glance(readers.path(), &mut connection, &events);
         last_glance = Some(now);
       }
       sleep = GLANCE;
     }
 
     let running = events.dispatcher.running();
-    if file.is_some() && !running.is_empty() {
+    if events.readers.is_some() && !running.is_empty() {
       if now - last_heartbeat >= HEARTBEAT {
         events.call(Task::Heartbeat(running), Durability::Relaxed);
         last_heartbeat = now;
@@ -238,24 +232,16 @@ fn sweep(events: &Arc<Events>) {
   }
 }
 
-/// The file, as other processes change it.
-struct File {
-  path: PathBuf,
-  connection: Option<Connection>,
-}
-
-impl File {
-  /// Looks what other processes have done. An error is left to those who read and write: they hear it
-  /// themselves, and the next glance comes soon.
-  fn glance(&mut self, events: &Arc<Events>) {
-    if self.connection.is_none() {
-      self.connection = connect::reader(&self.path, 0).ok();
-    }
-    if let Some(connection) = &self.connection
-      && look(connection, events).is_err()
-    {
-      self.connection = None;
-    }
+/// Looks what other processes have done, on a connection that is kept for the next time. An error is left to
+/// those who read and write: they hear it themselves, and the next glance comes soon.
+fn glance(path: &Path, kept: &mut Option<Connection>, events: &Arc<Events>) {
+  if kept.is_none() {
+    *kept = connect::reader(path, 0).ok();
+  }
+  if let Some(connection) = kept
+    && look(connection, events).is_err()
+  {
+    *kept = None;
   }
 }
 

@@ -7,9 +7,10 @@
 //! matter to anybody, and Deno's files have the same after a log has started over.
 
 use std::os::raw::{c_int, c_void};
-use std::ptr;
 
 use rusqlite::{Connection, ffi};
+
+use super::file_methods;
 
 /// How much is added at a time: as much as there is, between these, in whole `ZEROS`. A script that
 /// writes little pays for little; and no commit waits for more than the second to be synced.
@@ -68,28 +69,8 @@ impl LogRoom {
 
 /// Makes the log's file longer, if its end is near; returns its length. The caller holds the write lock.
 fn lengthen(connection: &Connection) -> Option<u64> {
-  let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
-  // Not by the file's name: that may be another file's by now, with another lock, if somebody has
-  // deleted the database and made a new one. Only SQLite knows the file it has open.
-  //
-  // SAFETY: the handle is that of an open connection, which this thread uses alone: it is borrowed, and
-  // not `Sync`. The call writes one pointer to where the last argument points, as documented for
-  // SQLITE_FCNTL_JOURNAL_POINTER, and "main" is a C string.
-  let code = unsafe {
-    ffi::sqlite3_file_control(
-      connection.handle(),
-      c"main".as_ptr(),
-      ffi::SQLITE_FCNTL_JOURNAL_POINTER,
-      ptr::from_mut(&mut file).cast::<c_void>(),
-    )
-  };
-  if code != ffi::SQLITE_OK || file.is_null() {
-    return None;
-  }
-  // SAFETY: SQLite owns the file, and keeps it as long as the connection is open and in WAL mode, which
-  // it is: a write transaction is open. `pMethods` is null or points to a table that lives as long as
-  // the program.
-  let methods = unsafe { (*file).pMethods.as_ref() }?;
+  // A write transaction is open: the connection is in WAL mode, and its journal is the log.
+  let (file, methods) = file_methods::of(connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER)?;
   let (size, write, truncate) = (methods.xFileSize?, methods.xWrite?, methods.xTruncate?);
 
   let mut bytes: ffi::sqlite3_int64 = 0;

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use rusqlite::{Connection, ffi};
 
+use super::file_methods;
+
 /// Of the header's copy at the front.
 const HEADER_WORDS: usize = 12;
 /// Where the header has the number of frames in the log.
@@ -40,27 +42,8 @@ impl LogState {
   /// To be asked only of a connection that has read its file in WAL mode: of any other, SQLite would make
   /// an index.
   pub(super) fn now(connection: &Connection) -> Option<Self> {
-    let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
-    // There is no other way to this memory: SQLite has mapped it, and a second mapping of ours would have
-    // to find the file by its name, which may be another file's by now.
-    //
-    // SAFETY: the handle is that of an open connection, which this thread uses alone: it is borrowed, and
-    // not `Sync`. The call writes one pointer to where the last argument points, as documented for
-    // SQLITE_FCNTL_FILE_POINTER, and "main" is a C string.
-    let code = unsafe {
-      ffi::sqlite3_file_control(
-        connection.handle(),
-        c"main".as_ptr(),
-        ffi::SQLITE_FCNTL_FILE_POINTER,
-        ptr::from_mut(&mut file).cast::<c_void>(),
-      )
-    };
-    if code != ffi::SQLITE_OK || file.is_null() {
-      return None;
-    }
-    // SAFETY: SQLite owns the file, and keeps it as long as the connection is open. `pMethods` is null or
-    // points to a table that lives as long as the program.
-    let methods = unsafe { (*file).pMethods.as_ref() }?;
+    // There is no other way to this memory: SQLite has mapped it.
+    let (file, methods) = file_methods::of(connection, ffi::SQLITE_FCNTL_FILE_POINTER)?;
     // Only the second version of the table has it.
     let map = methods.xShmMap.filter(|_| methods.iVersion >= 2)?;
     let mut region: *mut c_void = ptr::null_mut();

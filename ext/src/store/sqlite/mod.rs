@@ -14,6 +14,7 @@ mod connect;
 mod database;
 mod dispatcher;
 mod events;
+mod file_methods;
 mod log_room;
 mod log_state;
 mod memory;
