@@ -115,14 +115,20 @@ impl Readers {
   ) -> Result<T, ReadError> {
     let (mut reader, round) = self.take()?;
     reader.prepare(now_ms, round)?;
-    let result = read(&reader.connection);
-    if result.is_err() {
-      reader.let_go()?;
-    }
+    let found = match read(&reader.connection) {
+      Ok(found) => found,
+      Err(error) => {
+        // The error that is told is the one there was first. A connection that can't be used is closed.
+        if reader.let_go().is_ok() {
+          let _ = self.put_back(reader);
+        }
+        return Err(error);
+      }
+    };
     if self.put_back(reader)? {
       keep();
     }
-    result
+    Ok(found)
   }
 
   /// The same with a snapshot of its own: the read may take long, or wait.
@@ -274,7 +280,8 @@ impl Reader {
   /// Gives the snapshot back, if one is kept. The next reads do not keep theirs.
   fn let_go(&mut self) -> rusqlite::Result<()> {
     self.row = 0;
-    if self.kept.take().is_some() {
+    // After some errors SQLite has given it back by itself.
+    if self.kept.take().is_some() && !self.connection.is_autocommit() {
       self.connection.prepare_cached("COMMIT")?.execute([])?;
     }
     Ok(())
@@ -443,6 +450,22 @@ mod tests {
       .read(0, || (), |_| -> Result<(), _> { Err(ReadError::TooLong) });
     assert!(result.is_err());
     assert!(file.log_is_free());
+  }
+
+  #[test]
+  fn an_error_for_which_sqlite_gives_the_snapshot_back_is_told_as_it_is() {
+    let file = File::new();
+    file.keep();
+    let result = file.readers.read(
+      CALM_MS,
+      || (),
+      |connection| -> Result<(), _> {
+        connection.execute_batch("ROLLBACK")?;
+        Err(ReadError::TooLong)
+      },
+    );
+    assert!(matches!(result, Err(ReadError::TooLong)));
+    assert_eq!(file.read(CALM_MS).0, 1);
   }
 
   #[test]
