@@ -18,9 +18,9 @@ impl Program {
     Self::new(name, binary, &["run"])
   }
 
-  /// The same, with all of a large file mapped.
-  pub fn kv_mapped(name: &'static str, binary: &Path) -> Result<Self> {
-    Self::new(name, binary, &["run", "--mmap-size", "2147418112"])
+  /// The same, with no file mapped.
+  pub fn kv_unmapped(name: &'static str, binary: &Path) -> Result<Self> {
+    Self::new(name, binary, &["run", "--mmap-size", "0"])
   }
 
   pub fn deno(name: &'static str, binary: &Path) -> Result<Self> {

@@ -146,13 +146,15 @@ impl KvOptions {
     self
   }
 
-  /// How many bytes of a file a read may look at in place, through a map of it in memory, where it would
-  /// copy pages otherwise: reads that go all over a file of hundreds of megabytes take two thirds of the
-  /// time. Default: 0. SQLite maps no more than 2 GB.
+  /// How many bytes of a file may be mapped into memory. Default: 0; `u64::MAX` is all of it. Reads of keys
+  /// from all over a file that is much larger than SQLite's cache, which has 16 MB, take two thirds of the
+  /// time then. Lists and smaller files use no map, nor does any system but Linux.
   ///
-  /// **A disk error, or whoever cuts the file short while it is open (`cp` over it, `truncate`), then ends
-  /// the process**, by the signal SIGBUS, where a read would be answered with an error. Programs that use
-  /// SQLite don't.
+  /// It costs two things. What a read has touched counts as resident memory of the process, though the
+  /// system has it in memory anyway and takes it back when it likes. And **the process gets a handler of
+  /// SIGBUS**, the signal that touching a page raises that a file no longer has, or a disk can't read: such a
+  /// read is answered with an error, as it would be without the map. The handler hands every other SIGBUS on
+  /// to the one there was before. One that the program installs later must do the same.
   ///
   /// The process's first to open a file decides.
   pub fn mmap_size(mut self, bytes: u64) -> Self {

@@ -110,10 +110,10 @@ pub struct RunArgs {
   /// What a write survives when its promise resolves
   #[arg(long, value_name = "LEVEL", default_value = "full")]
   pub durability: Durability,
-  /// Read up to so many bytes of a database through a map in memory: faster in large files, but a
-  /// disk error, or a file that is cut short meanwhile, ends the process
-  #[arg(long, value_name = "BYTES", default_value_t = 0)]
-  pub mmap_size: u64,
+  /// Map at most so many bytes of a database into memory, for `get` in large files; 0 for none
+  /// [default: all of it]
+  #[arg(long, value_name = "BYTES")]
+  pub mmap_size: Option<u64>,
   /// The script: a JavaScript or TypeScript module
   pub file: PathBuf,
   /// What the script finds in Deno.args

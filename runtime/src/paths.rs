@@ -37,7 +37,12 @@ pub fn data_dir() -> Result<PathBuf> {
 
 /// How a script's store is opened: a database for each main module.
 pub fn kv_options(main_module: &Url) -> Result<KvOptions> {
-  Ok(KvOptions::default().storage(data_dir()?, main_module.as_str()))
+  Ok(
+    KvOptions::default()
+      .storage(data_dir()?, main_module.as_str())
+      // This process has no handler of SIGBUS that one more could be in the way of.
+      .mmap_size(u64::MAX),
+  )
 }
 
 /// The file that `Deno.openKv()` opens in a script.

@@ -10,8 +10,11 @@ use crate::worker::{CallArgument, Worker};
 pub async fn run(args: RunArgs) -> Result<i32> {
   let main_module = paths::module_url(&args.file)?;
   let mut worker = Worker::new(main_module, args.args, |kv| {
-    kv.durability(args.durability.into())
-      .mmap_size(args.mmap_size)
+    let kv = kv.durability(args.durability.into());
+    match args.mmap_size {
+      Some(bytes) => kv.mmap_size(bytes),
+      None => kv,
+    }
   })?;
   worker.evaluate_main_module().await?;
   worker.call("dispatchLoad", CallArgument::None).await?;

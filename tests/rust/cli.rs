@@ -77,22 +77,98 @@ fn durability_is_full_or_relaxed() {
   );
 }
 
+/// A database that is larger than SQLite's cache, and a script that reads all of it, cuts it short if it is
+/// told to, reads it again, and waits.
+#[cfg(target_os = "linux")]
+fn large_database() -> TempDir {
+  let folder = project(&[
+    (
+      "fill.ts",
+      "const kv = await Deno.openKv('kv.sqlite3');
+       for (let i = 0; i < 400; i++) await kv.set([i], new Uint8Array(60_000));
+       kv.close();",
+    ),
+    (
+      "read.ts",
+      "const kv = await Deno.openKv('kv.sqlite3');
+       const read = async () => {
+         const all = [];
+         for (let i = 0; i < 400; i++) all.push((await kv.get([i])).value.length);
+         return all.every((length) => length === 60_000);
+       };
+       console.log(await read());
+       console.log(/kv\\.sqlite3$/m.test(Deno.readTextFileSync('/proc/self/maps')));
+       if (Deno.args[0] === 'cut') {
+         Deno.truncateSync('kv.sqlite3', 8192);
+         await read().catch((error) => console.log(error.message));
+       }
+       console.log('ready');
+       if (Deno.args[0] === 'wait') await new Promise((resolve) => setTimeout(resolve, 60_000));",
+    ),
+  ]);
+  success(
+    kv(folder.path())
+      .args(["run", "--durability", "relaxed", "fill.ts"])
+      .current_dir(folder.path()),
+  );
+  folder
+}
+
 #[cfg(target_os = "linux")]
 #[test]
-fn a_database_is_mapped_only_if_asked_for() {
-  let folder = project(&[(
-    "a.ts",
-    "const kv = await Deno.openKv();
-    for (let i = 0; i < 100; i++) await kv.get(['n']);
-    console.log(/kv\\.sqlite3$/m.test(Deno.readTextFileSync('/proc/self/maps')));",
-  )]);
-  let run = |options: &[&str]| {
+fn a_large_database_is_mapped_unless_it_should_not_be() {
+  let folder = large_database();
+  let run = |arguments: &[&str]| {
     let mut command = kv(folder.path());
-    command.arg("run").args(options).arg("a.ts");
+    command.arg("run").args(arguments);
     success(command.current_dir(folder.path()))
   };
-  assert_eq!(run(&[]), "false\n");
-  assert_eq!(run(&["--mmap-size", "1000000"]), "true\n");
+  assert_eq!(run(&["read.ts"]), "true\ntrue\nready\n");
+  assert_eq!(
+    run(&["--mmap-size", "0", "read.ts"]),
+    "true\nfalse\nready\n"
+  );
+  // Smaller than what is worth a map.
+  assert_eq!(
+    run(&["--mmap-size", "1000000", "read.ts"]),
+    "true\nfalse\nready\n"
+  );
+  // Whoever cuts the file short gets the same error with a map and without.
+  let mut errors = ["0", "1000000000"].map(|bytes| {
+    let copy = TempDir::new().unwrap();
+    for name in ["kv.sqlite3", "read.ts"] {
+      std::fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let mut command = kv(copy.path());
+    command.args(["run", "--mmap-size", bytes, "read.ts", "cut"]);
+    success(command.current_dir(copy.path())).replace(copy.path().to_str().unwrap(), "")
+  });
+  assert_eq!(errors[1].lines().count(), 4, "{}", errors[1]);
+  errors[1] = errors[1].replacen("true\ntrue\n", "true\nfalse\n", 1);
+  assert_eq!(errors[0], errors[1]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_bus_error_of_somebody_else_still_ends_the_process() {
+  use std::os::unix::process::ExitStatusExt;
+  let folder = large_database();
+  let mut command = kv(folder.path());
+  let mut child = command
+    .args(["read.ts", "wait"])
+    .current_dir(folder.path())
+    .stdout(Stdio::piped())
+    .spawn()
+    .unwrap();
+  let output = BufReader::new(child.stdout.take().unwrap());
+  let ready = output.lines().any(|line| line.unwrap() == "ready");
+  assert!(ready);
+  // Twice: Rust's own handler, which has it then, only stops being one at the first.
+  for _ in 0..2 {
+    success(std::process::Command::new("kill").args(["-BUS", &child.id().to_string()]));
+    std::thread::sleep(Duration::from_millis(50));
+  }
+  assert_eq!(child.wait().unwrap().signal(), Some(7));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::schema;
+use super::{mapped, schema};
 use crate::store::StoreError;
 
 /// The connection that writes, and whether the file may be written at all.
@@ -69,13 +69,9 @@ pub(super) fn opens_quickly(path: &Path) -> bool {
 /// the file are mapped.
 pub(super) fn reader(path: &Path, mmap_size: u64) -> rusqlite::Result<Connection> {
   // Reading in WAL mode writes to the shared-memory file beside the database.
-  let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Duration::ZERO)?;
+  let connection = mapped::open(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE), mmap_size)?;
+  set_up(&connection, Duration::ZERO)?;
   connection.pragma_update(None, "query_only", true)?;
-  if mmap_size > 0 {
-    // SQLite takes what it can.
-    let mmap_size = i64::try_from(mmap_size).unwrap_or(i64::MAX);
-    connection.pragma_update(None, "mmap_size", mmap_size)?;
-  }
   connection.set_prepared_statement_cache_capacity(STATEMENTS);
   Ok(connection)
 }
@@ -96,13 +92,20 @@ const PAGE_CACHE_KIB: i64 = 16 << 10;
 const STATEMENTS: usize = 32;
 
 fn open(path: &Path, access: OpenFlags, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+  let connection = Connection::open_with_flags(path, flags(access))?;
+  set_up(&connection, busy_timeout)?;
+  Ok(connection)
+}
+
+fn flags(access: OpenFlags) -> OpenFlags {
   // NO_MUTEX: a connection is used by one thread at a time, which Rust checks.
-  let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-  let connection = Connection::open_with_flags(path, flags)?;
+  access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW
+}
+
+fn set_up(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
   connection.busy_timeout(busy_timeout)?;
   // Negative: not a number of pages.
-  connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)?;
-  Ok(connection)
+  connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)
 }
 
 /// SQLite doesn't wait for every lock itself: not for the one that changes the journal mode, and

@@ -17,6 +17,7 @@ mod events;
 mod file_methods;
 mod log_room;
 mod log_state;
+mod mapped;
 mod memory;
 mod queue;
 mod reader;
@@ -50,8 +51,8 @@ pub struct SqliteOptions {
   pub busy_timeout: Duration,
   /// What a commit has survived when it is answered. Default: [`Durability::Full`].
   pub durability: Durability,
-  /// How many bytes of the file a read may look at in place, through a map of it in memory, where it
-  /// would copy pages otherwise. Default: 0. See [`KvOptions::mmap_size`](crate::KvOptions::mmap_size).
+  /// How many bytes of the file may be mapped into memory. Default: 0. See
+  /// [`KvOptions::mmap_size`](crate::KvOptions::mmap_size).
   pub mmap_size: u64,
 }
 

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::mapped;
 use crate::store::{Entry, Held, ReadRange, StoreError};
 use crate::value::Value;
 use crate::versionstamp::Versionstamp;
@@ -90,9 +91,8 @@ pub(super) fn get(
   key: &[u8],
   now_ms: u64,
 ) -> Result<Option<Held>, ReadError> {
-  connection
-    .prepare_cached(POINT)?
-    .query_row(params![key, now_ms as i64], |row| Ok(held(row)))
+  let mut statement = connection.prepare_cached(POINT)?;
+  mapped::point(|| statement.query_row(params![key, now_ms as i64], |row| Ok(held(row))))
     .optional()?
     .transpose()
 }

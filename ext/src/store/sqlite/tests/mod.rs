@@ -3,6 +3,8 @@
 mod commits;
 mod expiry;
 mod garbage;
+#[cfg(target_os = "linux")]
+mod mapped;
 mod queue;
 mod snapshots;
 mod watch;
