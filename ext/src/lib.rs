@@ -119,7 +119,7 @@ pub use location::Location;
 pub use options::KvOptions;
 pub use selector::{Selector, SelectorError};
 pub use store::Durability;
-pub use value::{Value, ValueDecodeError};
+pub use value::{Value, ValueDecodeError, ValueRef};
 pub use versionstamp::{InvalidVersionstampError, Versionstamp};
 
 use deno_core::Extension;

@@ -11,6 +11,17 @@ pub enum Value {
   Bytes(Vec<u8>),
 }
 
+/// A [`Value`] whose bytes somebody else has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueRef<'a> {
+  /// As [`Value::V8`].
+  V8(&'a [u8]),
+  /// As [`Value::U64`].
+  U64(u64),
+  /// As [`Value::Bytes`].
+  Bytes(&'a [u8]),
+}
+
 /// A value whose encoding number is unknown, or whose bytes don't fit it.
 #[derive(Debug, thiserror::Error)]
 pub enum ValueDecodeError {
@@ -23,12 +34,18 @@ pub enum ValueDecodeError {
 }
 
 impl Value {
+  /// The same value, with its bytes where they are.
+  pub fn as_ref(&self) -> ValueRef<'_> {
+    match self {
+      Value::V8(bytes) => ValueRef::V8(bytes),
+      Value::U64(number) => ValueRef::U64(*number),
+      Value::Bytes(bytes) => ValueRef::Bytes(bytes),
+    }
+  }
+
   /// Size in bytes, as the value limit counts it.
   pub fn size(&self) -> usize {
-    match self {
-      Value::V8(bytes) | Value::Bytes(bytes) => bytes.len(),
-      Value::U64(_) => 8,
-    }
+    self.as_ref().size()
   }
 
   /// Calls `store` with the bytes and the encoding number to keep.
@@ -43,15 +60,42 @@ impl Value {
   /// The value that was stored as these bytes under this encoding number.
   ///
   /// # Errors
-  /// The encoding is unknown, or a U64 has not 8 bytes.
+  /// As [`ValueRef::from_stored`].
   pub fn from_stored(bytes: &[u8], encoding: i64) -> Result<Self, ValueDecodeError> {
+    ValueRef::from_stored(bytes, encoding).map(ValueRef::to_value)
+  }
+}
+
+impl<'a> ValueRef<'a> {
+  /// A copy, with bytes of its own.
+  pub fn to_value(self) -> Value {
+    match self {
+      ValueRef::V8(bytes) => Value::V8(bytes.to_vec()),
+      ValueRef::U64(number) => Value::U64(number),
+      ValueRef::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+    }
+  }
+
+  /// Size in bytes, as the value limit counts it.
+  pub fn size(self) -> usize {
+    match self {
+      ValueRef::V8(bytes) | ValueRef::Bytes(bytes) => bytes.len(),
+      ValueRef::U64(_) => 8,
+    }
+  }
+
+  /// The value that was stored as these bytes under this encoding number.
+  ///
+  /// # Errors
+  /// The encoding is unknown, or a U64 has not 8 bytes.
+  pub fn from_stored(bytes: &'a [u8], encoding: i64) -> Result<Self, ValueDecodeError> {
     match encoding {
-      1 => Ok(Value::V8(bytes.to_vec())),
+      1 => Ok(ValueRef::V8(bytes)),
       2 => bytes
         .try_into()
-        .map(|bytes| Value::U64(u64::from_le_bytes(bytes)))
+        .map(|bytes| ValueRef::U64(u64::from_le_bytes(bytes)))
         .map_err(|_| ValueDecodeError::U64Length(bytes.len())),
-      3 => Ok(Value::Bytes(bytes.to_vec())),
+      3 => Ok(ValueRef::Bytes(bytes)),
       unknown => Err(ValueDecodeError::UnknownEncoding(unknown)),
     }
   }

@@ -1,6 +1,6 @@
 use crate::error::KvError;
 use crate::key::Key;
-use crate::store;
+use crate::store::{EntryRef, Held};
 use crate::value::Value;
 use crate::versionstamp::Versionstamp;
 
@@ -17,11 +17,16 @@ pub struct Entry {
 }
 
 impl Entry {
-  pub(super) fn decode(entry: store::Entry) -> Result<Self, KvError> {
+  pub(super) fn decode(entry: EntryRef<'_>) -> Result<Self, KvError> {
+    Self::of(entry.key, entry.to_held())
+  }
+
+  /// The entry of an encoded key.
+  pub(super) fn of(key: &[u8], held: Held) -> Result<Self, KvError> {
     Ok(Self {
-      key: Key::decode(&entry.key)?,
-      value: entry.value,
-      versionstamp: entry.versionstamp,
+      key: Key::decode(key)?,
+      value: held.value,
+      versionstamp: held.versionstamp,
     })
   }
 }

@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,7 +8,7 @@ use deno_core::futures::{FutureExt, Stream};
 use super::{Entry, Store};
 use crate::error::KvError;
 use crate::selector::Selector;
-use crate::store::{self, ReadRange, StoreError};
+use crate::store::{Entries, ReadRange, StoreError};
 
 /// Entries in a batch, where nobody says otherwise.
 const BATCH: u32 = 100;
@@ -53,15 +52,16 @@ impl ListOptions {
   }
 }
 
-type Batch = Result<Vec<Vec<store::Entry>>, StoreError>;
+type Batch = Result<Vec<Entries>, StoreError>;
 
 /// The entries of a [`Store::list`], as a `Stream`. After an error it ends.
 pub struct List {
   store: Store,
   selector: Selector,
   options: ListOptions,
-  /// Read, and not handed out.
-  batch: VecDeque<store::Entry>,
+  /// What was read last, and how much of it is handed out.
+  batch: Entries,
+  position: usize,
   reading: Option<BoxFuture<'static, Batch>>,
   /// The last batch was not full: there is no more.
   is_read: bool,
@@ -77,7 +77,8 @@ impl List {
       store,
       selector,
       options,
-      batch: VecDeque::new(),
+      batch: Entries::default(),
+      position: 0,
       reading: None,
       is_read: false,
       last: None,
@@ -133,7 +134,7 @@ impl List {
   fn end(&mut self) {
     self.is_read = true;
     self.left = 0;
-    self.batch.clear();
+    self.batch = Entries::default();
     self.reading = None;
   }
 }
@@ -147,9 +148,10 @@ impl Stream for List {
       if list.left == 0 {
         return Poll::Ready(None);
       }
-      if let Some(entry) = list.batch.pop_front() {
+      if let Some(entry) = list.batch.get(list.position) {
         list.left -= 1;
-        list.last = Some(entry.key.clone());
+        list.position += 1;
+        list.last = Some(entry.key.to_vec());
         return Poll::Ready(Some(Entry::decode(entry)));
       }
       if let Some(reading) = &mut list.reading {
@@ -157,7 +159,9 @@ impl Stream for List {
         list.reading = None;
         match result {
           Ok(ranges) => {
-            list.batch = ranges.into_iter().flatten().collect();
+            // One was asked for.
+            list.batch = ranges.into_iter().next().unwrap_or_default();
+            list.position = 0;
             list.is_read = list.batch.len() < list.batch_entries() as usize;
           }
           Err(error) => {

@@ -123,7 +123,7 @@ impl Store {
   pub async fn get(&self, key: impl Into<Key>) -> Result<Option<Entry>, KvError> {
     let key = self.read_key(&key.into())?;
     if let Some(held) = self.backend.get_at_once(&key) {
-      return held?.map(|held| Entry::decode(held.of(key))).transpose();
+      return held?.map(|held| Entry::of(&key, held)).transpose();
     }
     let mut found = self.read(vec![ReadRange::point(key)]).await?;
     Ok(found.pop().flatten())
@@ -152,8 +152,8 @@ impl Store {
   async fn read(&self, points: Vec<ReadRange>) -> Result<Vec<Option<Entry>>, KvError> {
     let ranges = self.backend.snapshot_read(points).wait().await?;
     ranges
-      .into_iter()
-      .map(|mut range| range.pop().map(Entry::decode).transpose())
+      .iter()
+      .map(|range| range.first().map(Entry::decode).transpose())
       .collect()
   }
 

@@ -11,7 +11,7 @@ use super::watch::Watching;
 use crate::error::KvError;
 use crate::limits::Limits;
 use crate::options::KvOptions;
-use crate::store::{Answer, Backend, Clock, CommitOutcome, Entry, StoreError};
+use crate::store::{Answer, Backend, Clock, CommitOutcome, Entries, StoreError};
 
 /// What is behind a `Deno.Kv` object: an open database, until it is closed.
 pub(crate) struct Handle {
@@ -19,7 +19,7 @@ pub(crate) struct Handle {
   pub(super) limits: Limits,
   pub(super) clock: Arc<dyn Clock>,
   /// Calls that a thread is at work on.
-  pub(super) reads: Parked<Vec<Vec<Entry>>>,
+  pub(super) reads: Parked<Vec<Entries>>,
   pub(super) commits: Parked<CommitOutcome>,
   /// How many messages one listener may be delivering.
   pub(super) queue_concurrency: u32,

@@ -14,7 +14,7 @@ use super::{key, rethrow, value};
 use crate::error::KvError;
 use crate::limits::Limits;
 use crate::store::{Answer, DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId, StoreError};
-use crate::value::Value;
+use crate::value::ValueRef;
 
 /// `js/` hands messages over in one flat array: payload, delay, keysIfUndelivered, backoffSchedule.
 pub(super) const ENQUEUE_FIELDS: u32 = 4;
@@ -271,7 +271,7 @@ pub fn op_kv_message<'s>(
   let message = listener.0.received.borrow_mut().remove(&number);
   let message = message.ok_or(KvError::Closed(ResourceError::BadResourceId))?;
   v8::tc_scope!(let scope, scope);
-  let result = value::to_v8(scope, Value::V8(message.payload), &Codec::new(codec));
+  let result = value::to_v8(scope, ValueRef::V8(&message.payload), &Codec::new(codec));
   rethrow(scope, result)
 }
 

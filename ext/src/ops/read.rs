@@ -11,7 +11,7 @@ use super::value::versionstamp_to_v8;
 use super::{rethrow, value};
 use crate::error::KvError;
 use crate::selector::Selector;
-use crate::store::{Answer, Entry, ReadRange};
+use crate::store::{Answer, Entries, EntryRef, ReadRange};
 use crate::versionstamp::Versionstamp;
 
 /// The range of one key.
@@ -24,7 +24,7 @@ fn point(
 
 /// Reads, if the handle is open and the keys are of a size that may be read. A range's end counts
 /// as a key: so a get takes one byte less, as in Deno.
-fn read(handle: &Handle, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Vec<Entry>>>, KvError> {
+fn read(handle: &Handle, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Entries>>, KvError> {
   let store = handle.store()?;
   for range in &ranges {
     handle.limits.check_read_key(&range.start)?;
@@ -35,7 +35,7 @@ fn read(handle: &Handle, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Vec<Entry>
 
 /// Makes what `js/entry.js` makes entries of: key, value, versionstamp, one entry after another in
 /// one array. An object literal in JavaScript costs a tenth of an object that is made from here.
-struct Entries<'s, 'c> {
+struct FlatEntries<'s, 'c> {
   fields: Vec<v8::Local<'s, v8::Value>>,
   keys: KeyDecoder<'s>,
   /// Entries that one commit has written share its versionstamp, and the string for it.
@@ -43,7 +43,7 @@ struct Entries<'s, 'c> {
   codec: &'c Codec<'s>,
 }
 
-impl<'s, 'c> Entries<'s, 'c> {
+impl<'s, 'c> FlatEntries<'s, 'c> {
   fn with_capacity(entries: usize, codec: &'c Codec<'s>) -> Self {
     Self {
       fields: Vec::with_capacity(entries * ENTRY_FIELDS),
@@ -53,8 +53,8 @@ impl<'s, 'c> Entries<'s, 'c> {
     }
   }
 
-  fn push(&mut self, scope: &mut v8::PinScope<'s, '_>, entry: Entry) -> Result<(), KvError> {
-    let key = self.keys.decode(scope, &entry.key)?.into();
+  fn push(&mut self, scope: &mut v8::PinScope<'s, '_>, entry: EntryRef<'_>) -> Result<(), KvError> {
+    let key = self.keys.decode(scope, entry.key)?.into();
     let value = value::to_v8(scope, entry.value, self.codec)?;
     let versionstamp = match self.versionstamp {
       Some((same, string)) if same == entry.versionstamp => string,
@@ -87,7 +87,7 @@ const ENTRY_FIELDS: usize = 3;
 fn park<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   handle: &Handle,
-  answer: Answer<Vec<Vec<Entry>>>,
+  answer: Answer<Vec<Entries>>,
 ) -> v8::Local<'s, v8::Value> {
   v8::Integer::new_from_unsigned(scope, handle.reads.park(answer)).into()
 }
@@ -131,7 +131,7 @@ fn get<'s>(
         Some(parts) => parts.to_array(scope),
         None => KeyDecoder::new(1).decode(scope, &encoded)?.into(),
       };
-      let value = value::to_v8(scope, held.value, codec)?;
+      let value = value::owned_to_v8(scope, held.value, codec)?;
       [key, value, versionstamp_to_v8(scope, held.versionstamp)?]
     }
     // The caller's own key.
@@ -183,9 +183,9 @@ fn get_many<'s>(
   let Answer::Now(result) = answer else {
     return Ok(park(scope, handle, answer));
   };
-  let mut entries = Entries::with_capacity(asked.len(), codec);
-  for (key, mut found) in asked.into_iter().zip(result?) {
-    match found.pop() {
+  let mut entries = FlatEntries::with_capacity(asked.len(), codec);
+  for (key, found) in asked.into_iter().zip(result?) {
+    match found.first() {
       Some(entry) => entries.push(scope, entry)?,
       None => entries.push_missing(scope, key),
     }
@@ -205,9 +205,9 @@ pub(super) fn read_points<'s>(
   let Answer::Now(result) = answer else {
     return Ok(park(scope, handle, answer));
   };
-  let mut entries = Entries::with_capacity(count, codec);
-  for mut found in result? {
-    match found.pop() {
+  let mut entries = FlatEntries::with_capacity(count, codec);
+  for found in result? {
+    match found.first() {
       Some(entry) => entries.push(scope, entry)?,
       None => {
         let undefined = v8::undefined(scope).into();
@@ -302,16 +302,16 @@ fn list<'s>(
     return Ok(park(scope, handle, answer));
   };
   let entries = result?.pop().unwrap_or_default();
-  range_to_v8(scope, entries, codec)
+  range_to_v8(scope, &entries, codec)
 }
 
 fn range_to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
-  range: Vec<Entry>,
+  range: &Entries,
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
-  let mut entries = Entries::with_capacity(range.len(), codec);
-  for entry in range {
+  let mut entries = FlatEntries::with_capacity(range.len(), codec);
+  for entry in range.iter() {
     entries.push(scope, entry)?;
   }
   Ok(entries.finish(scope))
@@ -343,12 +343,12 @@ pub fn op_kv_take_read<'s>(
 
 fn take_read<'s>(
   scope: &mut v8::PinScope<'s, '_>,
-  ranges: Vec<Vec<Entry>>,
+  ranges: Vec<Entries>,
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let mut read = Vec::with_capacity(ranges.len());
   for range in ranges {
-    read.push(range_to_v8(scope, range, codec)?);
+    read.push(range_to_v8(scope, &range, codec)?);
   }
   Ok(v8::Array::new_with_elements(scope, &read).into())
 }

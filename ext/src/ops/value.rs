@@ -9,7 +9,7 @@ use super::rethrow;
 #[cfg(feature = "quickjs")]
 use super::structured_clone::{deserialize, serialize};
 use crate::error::KvError;
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 use crate::versionstamp::Versionstamp;
 
 /// How `js/` says what a value is: the encoding numbers of the database, so that one list serves
@@ -21,13 +21,25 @@ const KIND_BYTES: i32 = 3;
 /// The JavaScript value of a stored one.
 pub(super) fn to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
+  value: ValueRef<'_>,
+  codec: &Codec<'s>,
+) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  match value {
+    ValueRef::V8(bytes) => deserialize(scope, bytes, codec),
+    ValueRef::Bytes(bytes) => Ok(bytes_to_v8(scope, bytes.to_vec())?.into()),
+    ValueRef::U64(number) => codec.make_u64(scope, number),
+  }
+}
+
+/// The same of a value whose bytes nobody else needs.
+pub(super) fn owned_to_v8<'s>(
+  scope: &mut v8::PinScope<'s, '_>,
   value: Value,
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   match value {
-    Value::V8(bytes) => deserialize(scope, &bytes, codec),
     Value::Bytes(bytes) => Ok(bytes_to_v8(scope, bytes)?.into()),
-    Value::U64(number) => codec.make_u64(scope, number),
+    value => to_v8(scope, value.as_ref(), codec),
   }
 }
 

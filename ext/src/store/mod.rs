@@ -7,6 +7,7 @@
 mod answer;
 mod clock;
 mod durability;
+mod entries;
 mod error;
 mod number;
 mod queue;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub use answer::{Answer, Drive, Pending, Reply, answer_channel};
 pub use clock::{Clock, SystemClock};
 pub use durability::Durability;
+pub use entries::{Entries, EntryRef};
 pub use error::StoreError;
 pub use queue::{DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId};
 pub use traced::Traced;
@@ -36,7 +38,7 @@ pub trait Backend: Send + Sync {
   /// Entries that have expired are not there.
   ///
   /// The answer is there at once when the read is small, so that the caller need not wait.
-  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>>;
+  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>>;
 
   /// What one key holds, if it can be had at once: what `snapshot_read` finds, and less around it.
   /// `None`: ask `snapshot_read`.
@@ -98,32 +100,6 @@ impl ReadRange {
 /// What a key that is set holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-  /// The value.
-  pub value: Value,
-  /// The commit that last wrote the key.
-  pub versionstamp: Versionstamp,
-}
-
-impl Held {
-  /// The entry, with its key.
-  pub fn of(self, key: Vec<u8>) -> Entry {
-    let Self {
-      value,
-      versionstamp,
-    } = self;
-    Entry {
-      key,
-      value,
-      versionstamp,
-    }
-  }
-}
-
-/// A key that is set: its encoded bytes, its value, and the commit that wrote it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-  /// The key, encoded.
-  pub key: Vec<u8>,
   /// The value.
   pub value: Value,
   /// The commit that last wrote the key.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tracing::{Level, Span, span};
 
 use super::{
-  Answer, AtomicWrite, Backend, CommitOutcome, Entry, Held, Listener, Message, MessageId,
+  Answer, AtomicWrite, Backend, CommitOutcome, Entries, Held, Listener, Message, MessageId,
   ReadRange, StoreError, Watcher,
 };
 
@@ -38,7 +38,7 @@ pub(super) fn report<T>(span: &Span, result: &Result<T, StoreError>) {
 }
 
 impl Backend for Traced {
-  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>> {
+  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>> {
     let span = operation!("kv.read", ranges = ranges.len());
     self.0.snapshot_read(ranges).traced(span)
   }

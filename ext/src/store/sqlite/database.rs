@@ -16,7 +16,7 @@ use super::task::Job;
 use super::writer::Writer;
 use super::{SqliteOptions, connect, queue, thread};
 use crate::store::{
-  Answer, AtomicWrite, Backend, CommitOutcome, Durability, Entry, Held, Listener, Message,
+  Answer, AtomicWrite, Backend, CommitOutcome, Durability, Entries, Held, Listener, Message,
   MessageId, ReadRange, StoreError, Watcher, answer_channel,
 };
 
@@ -107,7 +107,7 @@ impl Database {
 
   /// Reads what takes as long as it takes. For locks it waits too: another process may be putting the
   /// log of a crash in order.
-  fn read_patiently(&self, ranges: &[ReadRange]) -> Result<Vec<Vec<Entry>>, ReadError> {
+  fn read_patiently(&self, ranges: &[ReadRange]) -> Result<Vec<Entries>, ReadError> {
     self.readers.read_alone(|connection| {
       connection.busy_timeout(self.options.busy_timeout)?;
       let now_ms = self.options.clock.now_ms();
@@ -125,7 +125,7 @@ impl Database {
   fn read_later(
     self: &Arc<Self>,
     ranges: Vec<ReadRange>,
-  ) -> Result<Answer<Vec<Vec<Entry>>>, StoreError> {
+  ) -> Result<Answer<Vec<Entries>>, StoreError> {
     let mut thread = lock(&self.read_thread);
     let jobs = match &*thread {
       Some(jobs) => jobs,
@@ -173,7 +173,7 @@ impl OpenFile {
 }
 
 impl Backend for OpenFile {
-  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>> {
+  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>> {
     let entries: u64 = ranges
       .iter()
       .map(|range| u64::from(range.limit.get()))

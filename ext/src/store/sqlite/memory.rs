@@ -11,8 +11,8 @@ use super::registry::lock;
 use super::task::{Job, Outcome, Task};
 use super::{SqliteOptions, schema};
 use crate::store::{
-  Answer, AtomicWrite, Backend, CommitOutcome, Drive, Durability, Entry, Held, Listener, ReadRange,
-  StoreError, Watcher,
+  Answer, AtomicWrite, Backend, CommitOutcome, Drive, Durability, Entries, Held, Listener,
+  ReadRange, StoreError, Watcher,
 };
 
 /// A database in memory. There is no disk to wait for, so every call is done at once, on the one
@@ -101,7 +101,7 @@ impl Host for Core {
 }
 
 impl Backend for MemoryStore {
-  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Vec<Entry>>> {
+  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>> {
     let core = &self.database.core;
     let now_ms = core.events.now_ms();
     let connection = &lock(&core.database).connection;

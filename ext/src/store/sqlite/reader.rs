@@ -1,10 +1,10 @@
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::mapped;
-use crate::store::{Entry, Held, ReadRange, StoreError};
-use crate::value::Value;
+use crate::store::{Entries, Held, ReadRange, StoreError};
+use crate::value::ValueRef;
 use crate::versionstamp::Versionstamp;
 
 // `expiration_ms` is -1 for a value that never expires. The unary plus keeps the planner from
@@ -69,7 +69,7 @@ pub(super) fn snapshot_read(
   ranges: &[ReadRange],
   now_ms: u64,
   budget: &Budget,
-) -> Result<Vec<Vec<Entry>>, ReadError> {
+) -> Result<Vec<Entries>, ReadError> {
   // A single statement is a snapshot of its own, and a transaction is one that is kept.
   let transaction = match ranges {
     [_, _, ..] if connection.is_autocommit() => Some(connection.unchecked_transaction()?),
@@ -91,10 +91,33 @@ pub(super) fn get(
   key: &[u8],
   now_ms: u64,
 ) -> Result<Option<Held>, ReadError> {
+  let mut found = None;
+  read_point(connection, key, now_ms, |value, versionstamp| {
+    let value = value.to_value();
+    found = Some(Held {
+      value,
+      versionstamp,
+    });
+  })?;
+  Ok(found)
+}
+
+/// Finds one key, and shows what it holds.
+fn read_point(
+  connection: &Connection,
+  key: &[u8],
+  now_ms: u64,
+  show: impl FnOnce(ValueRef<'_>, Versionstamp),
+) -> Result<(), ReadError> {
   let mut statement = connection.prepare_cached(POINT)?;
-  mapped::point(|| statement.query_row(params![key, now_ms as i64], |row| Ok(held(row))))
-    .optional()?
-    .transpose()
+  mapped::point(|| {
+    let mut rows = statement.query(params![key, now_ms as i64])?;
+    if let Some(row) = rows.next()? {
+      let (value, versionstamp) = held(row)?;
+      show(value, versionstamp);
+    }
+    Ok(())
+  })
 }
 
 fn read_range(
@@ -102,23 +125,26 @@ fn read_range(
   range: &ReadRange,
   now_ms: u64,
   budget: &Budget,
-) -> Result<Vec<Entry>, ReadError> {
+) -> Result<Entries, ReadError> {
   if let Some(key) = range.as_point() {
-    let held = get(connection, key, now_ms)?;
-    let entry = held.map(|held| held.of(key.to_vec()));
-    return Ok(entry.into_iter().collect());
+    let mut entries = Entries::default();
+    read_point(connection, key, now_ms, |value, versionstamp| {
+      entries.push(key, value, versionstamp);
+    })?;
+    return Ok(entries);
   }
   let sql = if range.reverse { REVERSE } else { FORWARD };
   let mut statement = connection.prepare_cached(sql)?;
   let limit = range.limit.get();
   let mut rows = statement.query(params![range.start, range.end, now_ms as i64, limit])?;
-  let mut entries = Vec::new();
+  let mut entries = Entries::default();
   let mut bytes = 0;
   let started = budget.time.map(|time| (Instant::now(), time));
   while let Some(row) = rows.next()? {
-    let entry = held(row)?.of(row.get(3)?);
-    bytes += entry.value.size();
-    entries.push(entry);
+    let (value, versionstamp) = held(row)?;
+    let key = row.get_ref(3)?.as_bytes().map_err(rusqlite::Error::from)?;
+    bytes += value.size();
+    entries.push(key, value, versionstamp);
     let is_late = entries.len() % ROWS_A_LOOK == 0
       && started.is_some_and(|(started, time)| started.elapsed() > time);
     if is_late || bytes > budget.bytes {
@@ -128,13 +154,11 @@ fn read_range(
   Ok(entries)
 }
 
-fn held(row: &Row<'_>) -> Result<Held, ReadError> {
+/// What a row holds, where SQLite has it.
+fn held<'a>(row: &'a Row<'_>) -> Result<(ValueRef<'a>, Versionstamp), ReadError> {
   let bytes = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
   let value =
-    Value::from_stored(bytes, row.get(1)?).map_err(|error| ReadError::Row(error.into()))?;
+    ValueRef::from_stored(bytes, row.get(1)?).map_err(|error| ReadError::Row(error.into()))?;
   let version: i64 = row.get(2)?;
-  Ok(Held {
-    value,
-    versionstamp: Versionstamp::from_version(version as u64),
-  })
+  Ok((value, Versionstamp::from_version(version as u64)))
 }

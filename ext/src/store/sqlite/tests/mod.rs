@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::store::{
-  AtomicWrite, Check, CommitOutcome, Entry, Mutation, MutationKind, ReadRange, StoreError,
+  AtomicWrite, Check, CommitOutcome, EntryRef, Held, Mutation, MutationKind, ReadRange, StoreError,
 };
 use crate::value::Value;
 use crate::versionstamp::Versionstamp;
@@ -64,18 +64,17 @@ fn commit(store: &dyn Backend, mutations: Vec<Mutation>) -> Result<CommitOutcome
   store.atomic_write(write(mutations)).wait_blocking()
 }
 
-fn get(store: &dyn Backend, key: &str) -> Option<Entry> {
-  let mut ranges = store
+fn get(store: &dyn Backend, key: &str) -> Option<Held> {
+  let ranges = store
     .snapshot_read(vec![ReadRange::point(key.into())])
     .wait_blocking()
     .unwrap();
-  ranges.pop().unwrap().pop()
+  ranges[0].first().map(EntryRef::to_held)
 }
 
 /// The same by the other way there is. Both databases have it, and nobody holds them up.
-fn get_at_once(store: &dyn Backend, key: &str) -> Option<Entry> {
-  let held = store.get_at_once(key.as_bytes()).unwrap().unwrap();
-  held.map(|held| held.of(key.into()))
+fn get_at_once(store: &dyn Backend, key: &str) -> Option<Held> {
+  store.get_at_once(key.as_bytes()).unwrap().unwrap()
 }
 
 fn text(store: &dyn Backend, key: &str) -> Option<String> {
@@ -298,8 +297,8 @@ fn a_read_sees_a_commit_whole_or_not_at_all() {
       while done.load(Ordering::SeqCst) == 0 {
         let ranges = vec![ReadRange::point("a".into()), ReadRange::point("b".into())];
         let read = store.snapshot_read(ranges).wait_blocking().unwrap();
-        assert_eq!(read[0][0].value, read[1][0].value);
-        assert_eq!(read[0][0].versionstamp, read[1][0].versionstamp);
+        let [a, b] = [0, 1].map(|range| read[range].first().unwrap().to_held());
+        assert_eq!(a, b);
       }
     });
   });
@@ -314,14 +313,9 @@ fn ranges_are_half_open_limited_and_go_both_ways() {
     )
     .unwrap();
     let keys = |range| {
-      let entries = store
-        .snapshot_read(vec![range])
-        .wait_blocking()
-        .unwrap()
-        .pop()
-        .unwrap();
-      entries
-        .into_iter()
+      let ranges = store.snapshot_read(vec![range]).wait_blocking().unwrap();
+      ranges[0]
+        .iter()
         .map(|entry| char::from(entry.key[0]))
         .collect::<String>()
     };
