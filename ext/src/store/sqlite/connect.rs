@@ -84,9 +84,9 @@ pub(super) fn checkpointer(path: &Path) -> rusqlite::Result<Connection> {
   Ok(connection)
 }
 
-/// In KiB: enough for the inner pages of a file of some ten million keys. It is taken as pages are
+/// In bytes: enough for the inner pages of a file of some ten million keys. It is taken as pages are
 /// read, so that a small database takes little.
-const PAGE_CACHE_KIB: i64 = 16 << 10;
+pub(super) const PAGE_CACHE: u32 = 16 << 20;
 
 /// More than there are different statements in this module.
 const STATEMENTS: usize = 32;
@@ -104,8 +104,8 @@ fn flags(access: OpenFlags) -> OpenFlags {
 
 fn set_up(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
   connection.busy_timeout(busy_timeout)?;
-  // Negative: not a number of pages.
-  connection.pragma_update(None, "cache_size", -PAGE_CACHE_KIB)
+  // Negative: KiB, and not pages.
+  connection.pragma_update(None, "cache_size", -i64::from(PAGE_CACHE >> 10))
 }
 
 /// SQLite doesn't wait for every lock itself: not for the one that changes the journal mode, and

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ffi};
 pub(super) fn of(
   connection: &Connection,
   which: c_int,
-) -> Option<(*mut ffi::sqlite3_file, &'static ffi::sqlite3_io_methods)> {
+) -> Option<(*mut ffi::sqlite3_file, &ffi::sqlite3_io_methods)> {
   let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
   // SAFETY: the handle is that of an open connection, which this thread uses alone: it is borrowed, and
   // not `Sync`. For both values of `which` the call writes one pointer to where the last argument points,
@@ -30,8 +30,8 @@ pub(super) fn of(
   if code != ffi::SQLITE_OK || file.is_null() {
     return None;
   }
-  // SAFETY: SQLite owns the file, and has it open. `pMethods` is null or points to a table that lives as
-  // long as the program.
+  // SAFETY: SQLite owns the file, and has it open as long as the connection is borrowed. `pMethods` is null
+  // or points to a table that lives longer than the file is open.
   let methods = unsafe { (*file).pMethods.as_ref() }?;
   Some((file, methods))
 }

@@ -9,13 +9,14 @@
 use rusqlite::ffi;
 
 use super::map::Map;
+use crate::store::sqlite::connect;
 
 /// So many fetches that a map could have served make one, or a new one of a file that has grown: a script
 /// that reads a few keys needs none.
 const MISSES: u32 = 256;
 
 /// A file of this size, in bytes, fits into SQLite's own cache, or nearly.
-const SMALL: usize = 16 << 20;
+const SMALL: usize = connect::PAGE_CACHE as usize;
 
 /// The first byte of a leaf of a table WITHOUT ROWID. <https://sqlite.org/fileformat.html#b_tree_pages>
 const LEAF: u8 = 10;
@@ -65,14 +66,8 @@ impl Pages {
       return std::ptr::null_mut();
     }
     let Some(map) = self.map.as_ref().filter(|map| map.has(offset, len)) else {
-      self.misses += 1;
-      if self.misses >= MISSES {
-        self.misses = 0;
-        // SAFETY: the caller's promise. SQLite has no map of its own, since nobody has told it to make one.
-        self.map = unsafe { Map::new(file, methods, SMALL, self.limit) };
-        let pages = self.map.as_ref().map_or(0, |map| map.len() / len);
-        self.others = vec![0; pages / 64 + 1];
-      }
+      // SAFETY: the caller's promise.
+      unsafe { self.miss(len, file, methods) };
       return std::ptr::null_mut();
     };
     let page = offset / len;
@@ -101,6 +96,30 @@ impl Pages {
     }
     self.lent = true;
     copy
+  }
+
+  /// Counts a page that no map has, and makes a map if that is worth it.
+  ///
+  /// # Safety
+  /// As for [`lend`](Self::lend).
+  unsafe fn miss(
+    &mut self,
+    page_bytes: usize,
+    file: *mut ffi::sqlite3_file,
+    methods: &ffi::sqlite3_io_methods,
+  ) {
+    self.misses += 1;
+    if self.misses < MISSES {
+      return;
+    }
+    self.misses = 0;
+    // The one there is will do, unless the file has grown.
+    let least = self.map.as_ref().map_or(SMALL, Map::len);
+    // SAFETY: the caller's promise. SQLite has no map of its own, since nobody has told it to make one.
+    if let Some(map) = unsafe { Map::new(file, methods, least, self.limit) } {
+      self.others = vec![0; map.len() / page_bytes / 64 + 1];
+      self.map = Some(map);
+    }
   }
 
   pub(super) fn take_back(&mut self) {

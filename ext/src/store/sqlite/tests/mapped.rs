@@ -28,10 +28,14 @@ struct File {
 impl File {
   /// Larger than SQLite's cache.
   fn new() -> Self {
+    Self::with_limit(u64::MAX)
+  }
+
+  fn with_limit(mmap_size: u64) -> Self {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("kv");
     let options = SqliteOptions {
-      mmap_size: u64::MAX,
+      mmap_size,
       ..options()
     };
     let store = open_file(&path, &options).unwrap();
@@ -78,11 +82,18 @@ impl File {
     (0..KEYS).filter(is_there).count()
   }
 
-  /// Whether the file is mapped, which the system tells.
   fn is_mapped(&self) -> bool {
+    self.map().is_some()
+  }
+
+  /// Where the file is mapped, which the system tells.
+  fn map(&self) -> Option<std::ops::Range<u64>> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let path = self.path.to_str().unwrap();
-    maps.lines().any(|line| line.ends_with(path))
+    let line = maps.lines().find(|line| line.ends_with(path))?;
+    let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+    let number = |hex| u64::from_str_radix(hex, 16).unwrap();
+    Some(number(start)..number(end))
   }
 }
 
@@ -108,6 +119,17 @@ fn what_is_committed_is_read_also_after_the_file_was_mapped() {
     assert_eq!(found, Some(value("more", i)));
   }
   assert_eq!(file.read("new"), KEYS);
+}
+
+#[test]
+fn no_more_is_mapped_than_may_be_and_that_once() {
+  let limit = 18 << 20;
+  let file = File::with_limit(limit);
+  assert_eq!(file.read("old"), KEYS);
+  let map = file.map().unwrap();
+  assert_eq!(map.end - map.start, limit);
+  assert_eq!(file.read("old"), KEYS);
+  assert_eq!(file.map(), Some(map));
 }
 
 #[test]
