@@ -146,7 +146,7 @@ pub(super) fn enqueue<'s>(
     }
   }
   Ok(Enqueue {
-    payload: value::bytes_of(payload)?,
+    payload: value::serialized(scope, payload)?,
     due_at: now_ms + delay_ms(scope, limits, delay)?,
     backoff_schedule: schedule(scope, limits, backoff_schedule)?,
     keys_if_undelivered,

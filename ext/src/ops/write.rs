@@ -236,7 +236,7 @@ fn mutation<'s>(
     .int32_value(scope)
     .unwrap_or_default();
   let value = field(scope, mutations, first + 3)?;
-  let value = value::from_frozen(kind, value)?;
+  let value = value::from_frozen(scope, kind, value)?;
   let kind = match mutation_type {
     Some(SUM) => MutationKind::Sum(value),
     Some(MIN) => MutationKind::Min(value),
