@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::connect;
+use super::counter;
 use super::dispatcher::Dispatcher;
 use super::events::Events;
+use super::news::Count;
 use super::queue::{self, NEXT_DUE, first};
 use super::readers;
 use super::registry::lock;
@@ -130,7 +132,7 @@ impl Caretaker {
 }
 
 fn look_after(events: &Weak<Events>) {
-  let mut connection = None;
+  let mut glancer = None;
   let mut last_glance: Option<Instant> = None;
   let mut last_heartbeat = Instant::now();
   loop {
@@ -145,7 +147,7 @@ fn look_after(events: &Weak<Events>) {
       && is_public
     {
       if last_glance.is_none_or(|last| now - last >= GLANCE) {
-        glance(readers.path(), &mut connection, &events);
+        glance(readers.path(), &mut glancer, &events);
         last_glance = Some(now);
       }
       sleep = GLANCE;
@@ -232,26 +234,37 @@ fn sweep(events: &Arc<Events>) {
   }
 }
 
-/// Looks what other processes have done, on a connection that is kept for the next time. An error is left to
-/// those who read and write: they hear it themselves, and the next glance comes soon.
-fn glance(path: &Path, kept: &mut Option<Connection>, events: &Arc<Events>) {
+/// What a glance needs, kept for the next.
+struct Glancer {
+  connection: Connection,
+  count: Count,
+}
+
+/// Looks what other processes have done. An error is left to those who read and write: they hear it
+/// themselves, and the next glance comes soon.
+fn glance(path: &Path, kept: &mut Option<Glancer>, events: &Arc<Events>) {
   if kept.is_none() {
-    *kept = connect::reader(path, 0).ok();
+    *kept = connect::reader(path, 0).ok().map(|connection| Glancer {
+      connection,
+      count: Count::default(),
+    });
   }
-  if let Some(connection) = kept
-    && look(connection, events).is_err()
+  if let Some(glancer) = kept
+    && look(glancer, events).is_err()
   {
     *kept = None;
   }
 }
 
-fn look(connection: &Connection, events: &Arc<Events>) -> rusqlite::Result<()> {
-  let version: i64 = connection
-    .prepare_cached("SELECT version FROM data_version WHERE k = 0")?
-    .query_row([], |row| row.get(0))?;
-  events.glanced(version);
+fn look(glancer: &mut Glancer, events: &Arc<Events>) -> rusqlite::Result<()> {
+  let Glancer { connection, count } = glancer;
+  // A read comes first: without one, the connection has not looked for a log.
   if let Some(expires_at) = first(connection, NEXT_EXPIRY)? {
     events.note_expiry(expires_at);
+  }
+  let number = || counter::read(connection);
+  if events.news.glance(|| count.now(connection, number))? {
+    events.watchers.raise_all();
   }
   if events.dispatcher.is_listened_to() {
     if let Some(due_at) = first(connection, NEXT_DUE)? {

@@ -2,6 +2,7 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
+use super::counter::Counter;
 use super::task::{Outcome, Task};
 use super::{queue, sweep};
 use crate::store::number::Number;
@@ -19,8 +20,6 @@ const SET: &str = "INSERT INTO kv (k, v, v_encoding, version, expiration_ms)
     v = excluded.v, v_encoding = excluded.v_encoding,
     version = excluded.version, expiration_ms = excluded.expiration_ms";
 const DELETE: &str = "DELETE FROM kv WHERE k = ?1";
-const GET_COUNTER: &str = "SELECT version FROM data_version WHERE k = 0";
-const SET_COUNTER: &str = "UPDATE data_version SET version = ?1 WHERE k = 0";
 
 // The write lock is taken at once: a lock that is taken later can be refused in the middle.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -51,19 +50,32 @@ impl From<rusqlite::Error> for WriteError {
 /// What became of each task of a group that was committed, in order.
 pub(super) type GroupOutcome = Vec<Result<Outcome, WriteError>>;
 
-/// The commit counter before and after a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Counted {
-  pub(super) before: i64,
-  pub(super) after: i64,
+/// A file that is written to.
+pub(super) struct File<'f> {
+  pub(super) connection: &'f mut Connection,
+  pub(super) counter: &'f mut Counter,
+  /// Whether the file has a log, which counts commits.
+  pub(super) is_wal: bool,
+  /// Is told when a transaction has the write lock, and what the number of the last commit is then.
+  pub(super) begun: &'f mut dyn FnMut(&Connection, i64) -> rusqlite::Result<()>,
 }
 
-impl Counted {
-  /// A transaction that was rolled back.
-  pub(super) const NOTHING: Self = Self {
-    before: -1,
-    after: -1,
-  };
+impl File<'_> {
+  /// Does `work` in a transaction. It is given the number of the last commit, and returns that of its own last.
+  fn in_transaction<T, E: From<rusqlite::Error>>(
+    &mut self,
+    work: impl FnOnce(&Connection, i64) -> Result<(T, i64), E>,
+  ) -> Result<T, E> {
+    let (done, numbers) = in_transaction(self.connection, |connection| {
+      let mut numbers = self.counter.begin(connection)?;
+      (self.begun)(connection, numbers.last())?;
+      let (done, last) = work(connection, numbers.last())?;
+      numbers.use_up(connection, last, self.is_wal)?;
+      Ok::<_, E>((done, numbers))
+    })?;
+    self.counter.committed(self.connection, numbers);
+    Ok(done)
+  }
 }
 
 /// Does all `tasks` in one transaction. Each is atomic on its own: one that fails is rolled
@@ -72,13 +84,13 @@ impl Counted {
 /// # Errors
 /// The transaction as a whole failed: nothing of any write is stored.
 pub(super) fn commit_group<'a>(
-  connection: &mut Connection,
+  file: &mut File<'_>,
   tasks: impl IntoIterator<Item = &'a Task> + Clone,
   now_ms: u64,
-) -> Result<(GroupOutcome, Counted), WriteError> {
+) -> Result<GroupOutcome, WriteError> {
   // With a savepoint, SQLite copies every page that is changed after it; and few writes fail.
-  let result = match try_group(connection, tasks.clone(), now_ms, Savepoints::No) {
-    Err(GroupError::InItsMiddle(_)) => try_group(connection, tasks, now_ms, Savepoints::Yes),
+  let result = match try_group(file, tasks.clone(), now_ms, Savepoints::No) {
+    Err(GroupError::InItsMiddle(_)) => try_group(file, tasks, now_ms, Savepoints::Yes),
     result => result,
   };
   result.map_err(|error| match error {
@@ -107,14 +119,12 @@ impl From<rusqlite::Error> for GroupError {
 }
 
 fn try_group<'a>(
-  connection: &mut Connection,
+  file: &mut File<'_>,
   tasks: impl IntoIterator<Item = &'a Task>,
   now_ms: u64,
   savepoints: Savepoints,
-) -> Result<(GroupOutcome, Counted), GroupError> {
-  in_transaction(connection, |connection| {
-    let counter = counter(connection)?;
-    let mut version = counter;
+) -> Result<GroupOutcome, GroupError> {
+  file.in_transaction(|connection, mut version| {
     let mut outcomes = Vec::new();
     let mut statements = Statements::new(connection);
     for task in tasks {
@@ -147,14 +157,7 @@ fn try_group<'a>(
         }
       }
     }
-    if version != counter {
-      set_counter(connection, version)?;
-    }
-    let counted = Counted {
-      before: counter,
-      after: version,
-    };
-    Ok((outcomes, counted))
+    Ok((outcomes, version))
   })
 }
 
@@ -163,19 +166,14 @@ fn try_group<'a>(
 /// # Errors
 /// Nothing was changed.
 pub(super) fn commit_one(
-  connection: &mut Connection,
+  file: &mut File<'_>,
   task: &Task,
   now_ms: u64,
-) -> Result<(Outcome, Counted), WriteError> {
-  in_transaction(connection, |connection| {
-    let before = counter(connection)?;
-    let outcome = execute(&mut Statements::new(connection), task, before + 1, now_ms)?;
-    let mut after = before;
-    if outcome.uses_version() {
-      after += 1;
-      set_counter(connection, after)?;
-    }
-    Ok((outcome, Counted { before, after }))
+) -> Result<Outcome, WriteError> {
+  file.in_transaction(|connection, last| {
+    let outcome = execute(&mut Statements::new(connection), task, last + 1, now_ms)?;
+    let used = i64::from(outcome.uses_version());
+    Ok((outcome, last + used))
   })
 }
 
@@ -188,19 +186,18 @@ pub(super) fn commit_private(
   counter: &mut i64,
   task: &Task,
   now_ms: u64,
-) -> Result<(Outcome, Counted), WriteError> {
-  let before = *counter;
+) -> Result<Outcome, WriteError> {
+  let version = *counter + 1;
   let work =
-    |connection: &Connection| execute(&mut Statements::new(connection), task, before + 1, now_ms);
+    |connection: &Connection| execute(&mut Statements::new(connection), task, version, now_ms);
   let outcome = match changes_once(task) {
     true => work(connection)?,
     false => in_transaction(connection, work)?,
   };
   if outcome.uses_version() {
-    *counter += 1;
+    *counter = version;
   }
-  let after = *counter;
-  Ok((outcome, Counted { before, after }))
+  Ok(outcome)
 }
 
 /// Whether one statement makes all the changes there are: if it fails, it leaves nothing by itself.
@@ -235,23 +232,6 @@ fn in_transaction<T, E: From<rusqlite::Error>>(
 
 fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
   connection.prepare_cached(statement)?.execute([])?;
-  Ok(())
-}
-
-/// The number of the last commit. No database comes near the end of its numbers: one that is there was damaged.
-fn counter(connection: &Connection) -> rusqlite::Result<i64> {
-  let counter = connection
-    .prepare_cached(GET_COUNTER)?
-    .query_row([], |row| row.get(0))?;
-  if (0..i64::MAX / 2).contains(&counter) {
-    Ok(counter)
-  } else {
-    Err(rusqlite::Error::IntegralValueOutOfRange(0, counter))
-  }
-}
-
-fn set_counter(connection: &Connection, version: i64) -> rusqlite::Result<()> {
-  connection.prepare_cached(SET_COUNTER)?.execute([version])?;
   Ok(())
 }
 

@@ -6,9 +6,11 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::SqliteOptions;
 use super::checkpoint::{self, Checkpointer};
-use super::commit::{Counted, GroupOutcome, WriteError, commit_group, commit_one};
+use super::commit::{File, GroupOutcome, WriteError, commit_group, commit_one};
+use super::counter::Counter;
 use super::events::Events;
 use super::log_room::LogRoom;
+use super::news::{Count, Own};
 use super::registry::FileId;
 use super::task::Job;
 use crate::store::{Durability, StoreError};
@@ -31,6 +33,8 @@ pub(super) struct Committer {
   /// What the last commit has reported of the log, until the checkpointer is told.
   log_pages: Option<u32>,
   log_room: LogRoom,
+  counter: Counter,
+  count: Count,
 }
 
 /// Whether a group's jobs have been answered.
@@ -60,6 +64,8 @@ impl Committer {
       busy_timeout: None,
       log_pages: None,
       log_room: LogRoom::default(),
+      counter: Counter::default(),
+      count: Count::default(),
       events,
       options,
     }
@@ -106,11 +112,7 @@ impl Committer {
     }
   }
 
-  fn execute(
-    &mut self,
-    group: &[Job],
-    busy_timeout: Duration,
-  ) -> Result<(GroupOutcome, Counted), WriteError> {
+  fn execute(&mut self, group: &[Job], busy_timeout: Duration) -> Result<GroupOutcome, WriteError> {
     // A commit to a file that has lost its name would be acknowledged, and gone.
     if FileId::of(&self.path) != self.file_id {
       let path = self.path.clone();
@@ -128,26 +130,51 @@ impl Committer {
       self.log_room.make(&self.connection, log_pages)?;
     }
     let now_ms = self.options.clock.now_ms();
+    let news = &self.events.news;
+    let mut own: Option<Own> = None;
+    let is_wal = self.count.is_wal(&self.connection);
+    let mut file = File {
+      connection: &mut self.connection,
+      counter: &mut self.counter,
+      is_wal,
+      begun: &mut |connection, last| {
+        // A group that is done again.
+        if let Some(own) = own.take() {
+          news.undo(&own);
+        }
+        own = Some(news.begin(self.count.now(connection, || Ok(last))?));
+        Ok(())
+      },
+    };
     let outcomes = match group {
-      [job] => match commit_one(&mut self.connection, &job.task, now_ms) {
-        Ok((outcome, counted)) => Ok((vec![Ok(outcome)], counted)),
-        Err(error @ WriteError::Sqlite(_)) => Err(error),
-        // Nothing was done, and nothing else was seen.
-        Err(refused) => Ok((vec![Err(refused)], Counted::NOTHING)),
+      [job] => match commit_one(&mut file, &job.task, now_ms) {
+        Ok(outcome) => Ok(vec![Ok(outcome)]),
+        Err(error) => Err(error),
       },
       group => {
         let tasks = group.iter().map(|job| &job.task);
-        commit_group(&mut self.connection, tasks, now_ms)
+        commit_group(&mut file, tasks, now_ms)
       }
     };
     self.log_pages = checkpoint::take_log_pages();
+    if let Some(own) = own {
+      let count = match is_wal {
+        // SQLite reports the log if the commit has changed anything.
+        true => own.count.wrapping_add(self.log_pages.is_some().into()),
+        false => self.counter.last() as u32,
+      };
+      if outcomes.is_err() {
+        news.undo(&own);
+      } else if news.end(&own, count) {
+        self.events.watchers.raise_all();
+      }
+    }
     outcomes
   }
 
-  fn answer(&mut self, group: Vec<Job>, result: Result<(GroupOutcome, Counted), WriteError>) {
+  fn answer(&mut self, group: Vec<Job>, result: Result<GroupOutcome, WriteError>) {
     match result {
-      Ok((outcomes, counted)) => {
-        self.events.counted(counted);
+      Ok(outcomes) => {
         for (job, outcome) in group.into_iter().zip(outcomes) {
           if let Ok(outcome) = &outcome {
             self.events.happened(&job.task, outcome);

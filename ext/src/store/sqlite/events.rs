@@ -1,11 +1,11 @@
 //! What follows from a commit: watchers are woken, messages handed over, rows that expire noted.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::caretaker::{Alarm, Caretaker};
-use super::commit::{Counted, with_versionstamp};
+use super::commit::with_versionstamp;
 use super::dispatcher::Dispatcher;
+use super::news::News;
 use super::readers::Readers;
 use super::task::{Job, Outcome, Task};
 use super::watchers::Watchers;
@@ -30,9 +30,7 @@ pub(super) struct Events {
   pub(super) readers: Option<Arc<Readers>>,
   clock: Arc<dyn Clock>,
   host: OnceLock<Weak<dyn Host>>,
-  /// The commit counter, after the last commit known here. Another value in the file: another process
-  /// has committed.
-  version: AtomicI64,
+  pub(super) news: News,
 }
 
 impl Events {
@@ -46,7 +44,7 @@ impl Events {
       readers,
       clock,
       host: OnceLock::new(),
-      version: AtomicI64::new(0),
+      news: News::default(),
     })
   }
 
@@ -153,24 +151,6 @@ impl Events {
   pub(super) fn note_expiry(self: &Arc<Self>, expires_at: u64) {
     if self.alarm.note_expiry(expires_at) {
       self.start_caretaker();
-    }
-  }
-
-  /// A transaction has moved the commit counter.
-  pub(super) fn counted(&self, counted: Counted) {
-    if counted == Counted::NOTHING {
-      return;
-    }
-    let known = self.version.swap(counted.after, Ordering::AcqRel);
-    if known != counted.before {
-      self.watchers.raise_all();
-    }
-  }
-
-  /// The file's commit counter is this, in a glance from outside.
-  pub(super) fn glanced(&self, version: i64) {
-    if self.version.fetch_max(version, Ordering::AcqRel) < version {
-      self.watchers.raise_all();
     }
   }
 

@@ -14,6 +14,8 @@ use super::file_methods;
 
 /// Of the header's copy at the front.
 const HEADER_WORDS: usize = 12;
+/// Where the header has the number of commits, of all processes.
+const COMMITS: usize = 2;
 /// Where the header has the number of frames in the log.
 const FRAMES: usize = 4;
 /// Behind both copies of the header: how many frames are in the database file as well.
@@ -30,7 +32,18 @@ pub(super) struct LogState {
   moved: bool,
 }
 
+/// Whether the file has a log: it has, but on file systems that can't have it.
+pub(super) fn is_wal(connection: &Connection) -> bool {
+  let mode = connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+  mode.is_ok_and(|mode| mode == "wal")
+}
+
 impl LogState {
+  /// How many commits there were, modulo 2^32. It starts over with the index.
+  pub(super) fn commits(self) -> u32 {
+    self.header[COMMITS]
+  }
+
   /// Whether all of the log is in the database file as well. Who takes a snapshot then needs no frame of the
   /// log, and does not keep it from starting over.
   pub(super) fn all_moved(self) -> bool {

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 
-use super::commit::{Counted, WriteError, commit_private};
+use super::commit::{WriteError, commit_private};
 use super::dispatcher::QueueListener;
 use super::events::{Events, Host};
 use super::reader::{self, Budget};
@@ -39,7 +39,7 @@ struct Private {
 }
 
 impl Private {
-  fn commit(&mut self, task: &Task, now_ms: u64) -> Result<(Outcome, Counted), WriteError> {
+  fn commit(&mut self, task: &Task, now_ms: u64) -> Result<Outcome, WriteError> {
     commit_private(&mut self.connection, &mut self.counter, task, now_ms)
   }
 }
@@ -78,11 +78,10 @@ impl Core {
     let now_ms = self.events.now_ms();
     // In a statement of its own: what follows may write again.
     let result = lock(&self.database).commit(task, now_ms);
-    let (outcome, counted) = result.map_err(|error| match error {
+    let outcome = result.map_err(|error| match error {
       WriteError::Sqlite(error) => explain(error),
       WriteError::Refused(error) => error,
     })?;
-    self.events.counted(counted);
     self.events.happened(task, &outcome);
     Ok(outcome)
   }

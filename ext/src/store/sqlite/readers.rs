@@ -17,7 +17,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::connect;
-use super::log_state::LogState;
+use super::log_state::{self, LogState};
 use super::reader::ReadError;
 use super::registry::lock;
 
@@ -254,13 +254,8 @@ impl Reader {
 
   /// The log, once something has been read.
   fn log(&mut self) -> Option<LogState> {
-    let mode = || {
-      let mode = self
-        .connection
-        .pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
-      mode.is_ok_and(|mode| mode == "wal")
-    };
-    if *self.is_wal.get_or_insert_with(mode) {
+    let is_wal = || log_state::is_wal(&self.connection);
+    if *self.is_wal.get_or_insert_with(is_wal) {
       LogState::now(&self.connection)
     } else {
       None

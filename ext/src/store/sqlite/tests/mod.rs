@@ -190,7 +190,7 @@ fn in_a_group_one_write_fails_alone() {
     write(vec![sum("n"), set("d", "1")]),
   ]
   .map(task::Task::Write);
-  let (outcomes, _) = commit::commit_group(&mut connection, &group, 0).unwrap();
+  let outcomes = commit_group(&mut connection, &group).unwrap();
   assert!(matches!(
     outcomes.as_slice(),
     [
@@ -208,6 +208,19 @@ fn in_a_group_one_write_fails_alone() {
     .collect::<Result<_, _>>()
     .unwrap();
   assert_eq!(keys, ["a", "d", "n"]);
+}
+
+fn commit_group(
+  connection: &mut Connection,
+  group: &[task::Task],
+) -> Result<commit::GroupOutcome, commit::WriteError> {
+  let mut file = commit::File {
+    connection,
+    counter: &mut counter::Counter::default(),
+    is_wal: true,
+    begun: &mut |_, _| Ok(()),
+  };
+  commit::commit_group(&mut file, group, 0)
 }
 
 #[test]
@@ -230,10 +243,10 @@ fn a_full_database_fails_the_write_and_works_again() {
     write(vec![set("large", &large)]),
   ]
   .map(task::Task::Write);
-  let result = commit::commit_group(&mut connection, &group, 0);
+  let result = commit_group(&mut connection, &group);
   // Whether SQLite rolls back the statement or the transaction: what is answered is stored.
   let small_is_stored = match &result {
-    Ok((outcomes, _)) => {
+    Ok(outcomes) => {
       assert!(outcomes[1].is_err());
       outcomes[0].is_ok()
     }
@@ -244,7 +257,7 @@ fn a_full_database_fails_the_write_and_works_again() {
     .query_row("SELECT count(*) FROM kv", [], |row| row.get(0))
     .unwrap();
   assert_eq!(stored, i64::from(small_is_stored));
-  let (again, _) = commit::commit_group(&mut connection, &group, 0).unwrap();
+  let again = commit_group(&mut connection, &group).unwrap();
   assert!(again.iter().all(Result::is_ok));
 }
 

@@ -95,6 +95,55 @@ fn other_handles_and_other_processes_are_heard() {
   assert!(is_told(&watcher, SOON));
 }
 
+/// As another process has it open.
+fn another_process(path: &Path) -> OpenFile {
+  let database = database::Database::open(path.to_path_buf(), &options(), Duration::ZERO).unwrap();
+  OpenFile::new(Arc::new(database), Durability::Full)
+}
+
+#[test]
+fn every_commit_of_a_process_that_makes_many_is_heard_by_another() {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let store = open_file(&path, &options()).unwrap();
+  let watcher = store.watch(vec!["a".into()]);
+  let other = another_process(&path);
+  // The row with their number is not written for each of them.
+  for i in 0..12 {
+    settle(&watcher);
+    commit(&other, vec![set("a", &i.to_string())]).unwrap();
+    assert!(is_told(&watcher, SOON), "{i}");
+    assert_eq!(text(&*store, "a"), Some(i.to_string()));
+  }
+}
+
+#[test]
+fn own_commits_are_no_news_from_elsewhere() {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let store = open_file(&path, &options()).unwrap();
+  let watcher = store.watch(vec!["a".into()]);
+  let _other = another_process(&path);
+  settle(&watcher);
+  let started = Instant::now();
+  let mut i = 0;
+  // Across glances, and across checkpoints, after which the log starts over.
+  while started.elapsed() < Duration::from_millis(500) || i < 3000 {
+    i += 1;
+    let write = match i % 5 {
+      0 => vec![],
+      1 => vec![
+        set("b", "1"),
+        mutation("b", MutationKind::Sum(Value::U64(1))),
+      ],
+      _ => vec![set(&format!("key {i}"), "1")],
+    };
+    // Also those that fail, or change nothing.
+    assert_eq!(commit(&*store, write).is_err(), i % 5 == 1);
+  }
+  assert!(!is_told(&watcher, NOT_AT_ALL));
+}
+
 #[test]
 fn expiry_is_a_change() {
   on_both(|store, clock| {
