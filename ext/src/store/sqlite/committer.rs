@@ -33,6 +33,7 @@ pub(super) struct Committer {
   /// What the last commit has reported of the log, until the checkpointer is told.
   log_pages: Option<u32>,
   log_room: LogRoom,
+  /// The numbers of commits, and how many commits there are, by all processes.
   counter: Counter,
   count: Count,
 }
@@ -147,10 +148,7 @@ impl Committer {
       },
     };
     let outcomes = match group {
-      [job] => match commit_one(&mut file, &job.task, now_ms) {
-        Ok(outcome) => Ok(vec![Ok(outcome)]),
-        Err(error) => Err(error),
-      },
+      [job] => commit_one(&mut file, &job.task, now_ms).map(|outcome| vec![Ok(outcome)]),
       group => {
         let tasks = group.iter().map(|job| &job.task);
         commit_group(&mut file, tasks, now_ms)

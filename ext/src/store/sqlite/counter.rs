@@ -292,7 +292,7 @@ mod tests {
         }
       }
     }
-    // Not one number in two is wasted by that.
+    // Some are left out, but not most.
     assert!(last < 40_000, "{last}");
   }
 }
