@@ -40,7 +40,7 @@ pub fn kv_options(main_module: &Url) -> Result<KvOptions> {
   Ok(
     KvOptions::default()
       .storage(data_dir()?, main_module.as_str())
-      // This process has no handler of SIGBUS that one more could be in the way of.
+      // The handler of SIGBUS that this takes is in nobody's way here.
       .mmap_size(u64::MAX),
   )
 }

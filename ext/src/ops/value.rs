@@ -89,45 +89,30 @@ fn bytes_of(value: v8::Local<v8::Value>) -> Result<Vec<u8>, KvError> {
 }
 
 /// Bytes for `js/` to keep. V8 makes a string in a quarter of the time that it takes for a buffer, and frees
-/// it without a thought.
-#[cfg(not(feature = "quickjs"))]
+/// it without a thought; QuickJS may not give a string back as it was.
 fn keep<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   bytes: Vec<u8>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  if cfg!(feature = "quickjs") {
+    return bytes_to_v8(scope, bytes).map(Into::into);
+  }
   v8::String::new_from_one_byte(scope, &bytes, v8::NewStringType::Normal)
     .map(Into::into)
     .ok_or(KvError::Serialize)
 }
 
-/// Bytes for `js/` to keep.
-#[cfg(feature = "quickjs")]
-fn keep<'s>(
-  scope: &mut v8::PinScope<'s, '_>,
-  bytes: Vec<u8>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
-  bytes_to_v8(scope, bytes).map(Into::into)
-}
-
 /// The bytes that `js/` has kept of `op_kv_serialize`.
-#[cfg(not(feature = "quickjs"))]
 pub(super) fn serialized(
   scope: &mut v8::PinScope<'_, '_>,
   kept: v8::Local<v8::Value>,
 ) -> Result<Vec<u8>, KvError> {
-  let string = v8::Local::<v8::String>::try_from(kept).map_err(|_| KvError::Deserialize)?;
+  let Ok(string) = v8::Local::<v8::String>::try_from(kept) else {
+    return bytes_of(kept);
+  };
   let mut bytes = vec![0; string.length()];
   string.write_one_byte_v2(scope, 0, &mut bytes, v8::WriteFlags::empty());
   Ok(bytes)
-}
-
-/// The bytes that `js/` has kept of `op_kv_serialize`.
-#[cfg(feature = "quickjs")]
-pub(super) fn serialized(
-  _scope: &mut v8::PinScope<'_, '_>,
-  kept: v8::Local<v8::Value>,
-) -> Result<Vec<u8>, KvError> {
-  bytes_of(kept)
 }
 
 /// Serializes a value that is neither a `Uint8Array` nor a `KvU64`, for an atomic operation to

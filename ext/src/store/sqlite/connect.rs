@@ -69,8 +69,8 @@ pub(super) fn opens_quickly(path: &Path) -> bool {
 /// the file are mapped.
 pub(super) fn reader(path: &Path, mmap_size: u64) -> rusqlite::Result<Connection> {
   // Reading in WAL mode writes to the shared-memory file beside the database.
-  let connection = mapped::open(path, flags(OpenFlags::SQLITE_OPEN_READ_WRITE), mmap_size)?;
-  set_up(&connection, Duration::ZERO)?;
+  let access = OpenFlags::SQLITE_OPEN_READ_WRITE;
+  let connection = open_mapped(path, access, Duration::ZERO, mmap_size)?;
   connection.pragma_update(None, "query_only", true)?;
   connection.set_prepared_statement_cache_capacity(STATEMENTS);
   Ok(connection)
@@ -92,20 +92,22 @@ pub(super) const PAGE_CACHE: u32 = 16 << 20;
 const STATEMENTS: usize = 32;
 
 fn open(path: &Path, access: OpenFlags, busy_timeout: Duration) -> rusqlite::Result<Connection> {
-  let connection = Connection::open_with_flags(path, flags(access))?;
-  set_up(&connection, busy_timeout)?;
-  Ok(connection)
+  open_mapped(path, access, busy_timeout, 0)
 }
 
-fn flags(access: OpenFlags) -> OpenFlags {
+fn open_mapped(
+  path: &Path,
+  access: OpenFlags,
+  busy_timeout: Duration,
+  mmap_size: u64,
+) -> rusqlite::Result<Connection> {
   // NO_MUTEX: a connection is used by one thread at a time, which Rust checks.
-  access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW
-}
-
-fn set_up(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
+  let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+  let connection = mapped::open(path, flags, mmap_size)?;
   connection.busy_timeout(busy_timeout)?;
   // Negative: KiB, and not pages.
-  connection.pragma_update(None, "cache_size", -i64::from(PAGE_CACHE >> 10))
+  connection.pragma_update(None, "cache_size", -i64::from(PAGE_CACHE >> 10))?;
+  Ok(connection)
 }
 
 /// SQLite doesn't wait for every lock itself: not for the one that changes the journal mode, and

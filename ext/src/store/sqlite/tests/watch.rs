@@ -95,19 +95,22 @@ fn other_handles_and_other_processes_are_heard() {
   assert!(is_told(&watcher, SOON));
 }
 
-/// As another process has it open.
-fn another_process(path: &Path) -> OpenFile {
-  let database = database::Database::open(path.to_path_buf(), &options(), Duration::ZERO).unwrap();
-  OpenFile::new(Arc::new(database), Durability::Full)
-}
-
-#[test]
-fn every_commit_of_a_process_that_makes_many_is_heard_by_another() {
+/// A file, somebody who watches the key "a", and another process.
+fn watched_file() -> (TempDir, Arc<dyn Backend>, crate::store::Watcher, OpenFile) {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let store = open_file(&path, &options()).unwrap();
   let watcher = store.watch(vec!["a".into()]);
-  let other = another_process(&path);
+  // With a writer and readers of its own.
+  let database = database::Database::open(path, &options(), Duration::ZERO).unwrap();
+  let other = OpenFile::new(Arc::new(database), Durability::Full);
+  settle(&watcher);
+  (folder, store, watcher, other)
+}
+
+#[test]
+fn every_commit_of_a_process_that_makes_many_is_heard_by_another() {
+  let (_folder, store, watcher, other) = watched_file();
   // The row with their number is not written for each of them.
   for i in 0..12 {
     settle(&watcher);
@@ -119,12 +122,7 @@ fn every_commit_of_a_process_that_makes_many_is_heard_by_another() {
 
 #[test]
 fn own_commits_are_no_news_from_elsewhere() {
-  let folder = TempDir::new().unwrap();
-  let path = folder.path().join("kv");
-  let store = open_file(&path, &options()).unwrap();
-  let watcher = store.watch(vec!["a".into()]);
-  let _other = another_process(&path);
-  settle(&watcher);
+  let (_folder, store, watcher, _other) = watched_file();
   let started = Instant::now();
   let mut i = 0;
   // Across glances, and across checkpoints, after which the log starts over.
