@@ -22,6 +22,7 @@ const {
   Int8Array,
   NumberPrototypeValueOf,
   Object,
+  ObjectGetOwnPropertyDescriptor,
   RangeError,
   ReferenceError,
   RegExp,
@@ -106,12 +107,14 @@ const codec = {
 
   /** An error of a class, without message and with an empty stack. */
   makeError(name) {
-    const { stackTraceLimit } = Error;
+    // A script may have put an accessor there, which must not run now.
+    const limit = ObjectGetOwnPropertyDescriptor(Error, "stackTraceLimit");
+    if (limit === undefined || !limit.writable) return new errorClasses[name]();
     Error.stackTraceLimit = 0;
     try {
       return new errorClasses[name]();
     } finally {
-      Error.stackTraceLimit = stackTraceLimit;
+      Error.stackTraceLimit = limit.value;
     }
   },
 

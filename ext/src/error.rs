@@ -101,6 +101,14 @@ pub enum KvError {
   #[class(type)]
   #[error("Value too large (max {0} bytes)")]
   ValueTooLarge(usize),
+  /// More than [`Limits::value_depth`](crate::Limits::value_depth).
+  #[class(range)]
+  #[error("Value is nested too deeply to be read back (max {0} levels)")]
+  TooDeep(usize),
+  /// More than [`Limits::undelivered_keys`](crate::Limits::undelivered_keys).
+  #[class(type)]
+  #[error("Too many keys in keysIfUndelivered (max {0})")]
+  TooManyUndeliveredKeys(usize),
   /// More than [`Limits::total_mutation_bytes`](crate::Limits::total_mutation_bytes).
   #[class(type)]
   #[error("Total mutation size too large (max {0} bytes)")]

@@ -1,5 +1,10 @@
 use crate::error::KvError;
-use crate::store::AtomicWrite;
+use crate::store::{AtomicWrite, MutationKind};
+use crate::value::Value;
+use crate::wire;
+
+/// What the commit's versionstamp adds to a key: a string of 20 digits, its tag and its end.
+const VERSIONSTAMP_PART_BYTES: usize = 22;
 
 /// The sizes and counts a call may have. Each has a `TypeError` of its own that names it.
 ///
@@ -31,6 +36,10 @@ pub struct Limits {
   /// Bytes of a message as it is stored: 65,536. A message counts as a mutation, and its bytes as
   /// mutation bytes.
   pub message_bytes: usize,
+  /// Keys that a message is written to when it can't be delivered: 10. They count as keys of mutations.
+  pub undelivered_keys: usize,
+  /// Objects inside one another in a value or a message: 2000. A deeper one could be stored, and not read back.
+  pub value_depth: usize,
   /// Milliseconds that a message may be delayed: 30 days.
   pub queue_delay_ms: u64,
   /// Intervals in a backoff schedule: 5.
@@ -53,6 +62,8 @@ impl Default for Limits {
       total_key_bytes: 81_920,
       watch_keys: 10,
       message_bytes: 65_536,
+      undelivered_keys: 10,
+      value_depth: 2000,
       queue_delay_ms: 30 * 24 * 3_600_000,
       backoff_intervals: 5,
       backoff_interval_ms: 3_600_000,
@@ -92,19 +103,20 @@ impl Limits {
     let checked = write.checks.iter().map(|check| &check.key);
     let mutated = write.mutations.iter().map(|mutation| &mutation.key);
     for key in checked.chain(mutated) {
-      if key.is_empty() {
-        return Err(KvError::EmptyKey);
-      }
-      if key.len() > self.write_key_bytes {
-        return Err(KvError::KeyTooLargeToWrite(self.write_key_bytes));
-      }
+      self.check_write_key(key.len(), key.is_empty())?;
       total += key.len();
     }
     let mut total_keys = 0;
     for mutation in &write.mutations {
+      if let MutationKind::SetWithVersionstamp(_) = mutation.kind {
+        self.check_write_key(mutation.key.len() + VERSIONSTAMP_PART_BYTES, false)?;
+      }
       if let Some(value) = mutation.kind.value() {
         if value.size() > self.value_bytes {
           return Err(KvError::ValueTooLarge(self.value_bytes));
+        }
+        if let Value::V8(clone) = value {
+          self.check_depth(clone)?;
         }
         total += value.size() + mutation.key.len();
         total_keys += mutation.key.len();
@@ -114,6 +126,15 @@ impl Limits {
       if enqueue.payload.len() > self.message_bytes {
         return Err(KvError::MessageTooLarge(self.message_bytes));
       }
+      self.check_depth(&enqueue.payload)?;
+      if enqueue.keys_if_undelivered.len() > self.undelivered_keys {
+        return Err(KvError::TooManyUndeliveredKeys(self.undelivered_keys));
+      }
+      for key in &enqueue.keys_if_undelivered {
+        self.check_write_key(key.len(), key.is_empty())?;
+        total += key.len();
+        total_keys += key.len();
+      }
       total += enqueue.payload.len() + size_of_val(enqueue.backoff_schedule.as_slice());
     }
     if total > self.total_mutation_bytes {
@@ -121,6 +142,23 @@ impl Limits {
     }
     if total_keys > self.total_key_bytes {
       return Err(KvError::TotalKeyTooLarge(self.total_key_bytes));
+    }
+    Ok(())
+  }
+
+  fn check_write_key(&self, bytes: usize, is_empty: bool) -> Result<(), KvError> {
+    if is_empty {
+      return Err(KvError::EmptyKey);
+    }
+    if bytes > self.write_key_bytes {
+      return Err(KvError::KeyTooLargeToWrite(self.write_key_bytes));
+    }
+    Ok(())
+  }
+
+  fn check_depth(&self, clone: &[u8]) -> Result<(), KvError> {
+    if wire::is_deeper_than(clone, self.value_depth) {
+      return Err(KvError::TooDeep(self.value_depth));
     }
     Ok(())
   }

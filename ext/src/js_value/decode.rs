@@ -12,13 +12,14 @@ pub(super) fn value_of(bytes: &[u8]) -> Result<JsValue, JsValueError> {
     depth: 0,
     start: 0,
     budget: bytes.len().saturating_mul(COPIES),
+    holes: MOST_HOLES,
   };
   decoder.value()
 }
 
 /// An object that is referred to is read once more. References to references could make a small clone a
 /// huge value: all that is read is so many times the clone's size at most.
-const COPIES: usize = 64;
+const COPIES: usize = 16;
 
 impl From<MalformedError> for JsValueError {
   fn from(_: MalformedError) -> Self {
@@ -37,6 +38,8 @@ struct Decoder<'a> {
   start: usize,
   /// Bytes that may still be read.
   budget: usize,
+  /// Elements that sparse arrays may still have: a few bytes claim as many as they like.
+  holes: usize,
 }
 
 struct Object {
@@ -227,9 +230,7 @@ impl Decoder<'_> {
     self.expect(length)?;
     // A length that lies must not take memory.
     let many_holes = || JsValueError::NoRustForm("an array of many holes");
-    if length > MOST_HOLES {
-      return Err(many_holes());
-    }
+    self.holes = self.holes.checked_sub(length).ok_or_else(many_holes)?;
     let mut elements = vec![JsValue::Undefined; length];
     for (key, value) in properties {
       // What else an array has of properties is left out.
@@ -270,4 +271,5 @@ impl Decoder<'_> {
   }
 }
 
+/// Elements of all sparse arrays of a value, with those that are read once more.
 const MOST_HOLES: usize = 100_000;

@@ -58,17 +58,23 @@ impl<'s> Codec<'s> {
   }
 
   /// The host object that was described: the extension it belongs to makes it.
-  pub(super) fn make_host_object<'t>(
+  pub(super) fn make_host_object(
     &self,
-    scope: &mut v8::PinScope<'t, '_>,
-    description: v8::Local<'t, v8::Value>,
-  ) -> Result<v8::Local<'t, v8::Object>, KvError> {
+    scope: &mut v8::PinScope<'s, '_>,
+    description: v8::Local<'s, v8::Value>,
+  ) -> Result<v8::Local<'s, v8::Object>, KvError> {
     let object =
       v8::Local::<v8::Object>::try_from(description).map_err(|_| KvError::Deserialize)?;
     let by_type = self.get(scope, self.object, "hostObjects")?;
     let by_type = v8::Local::<v8::Object>::try_from(by_type).map_err(|_| KvError::Deserialize)?;
-    let name = self.get(scope, object, "type")?;
-    let make = by_type.get(scope, name).ok_or(KvError::Pending)?;
+    // Own properties only: those of a prototype are the script's.
+    let name = self.get_own(scope, object, "type")?;
+    let name = name.and_then(|name| v8::Local::<v8::Name>::try_from(name).ok());
+    let name = name.ok_or(KvError::Deserialize)?;
+    if by_type.has_own_property(scope, name) != Some(true) {
+      return Err(KvError::Deserialize);
+    }
+    let make = by_type.get(scope, name.into()).ok_or(KvError::Pending)?;
     let make = v8::Local::<v8::Function>::try_from(make).map_err(|_| KvError::Deserialize)?;
     let receiver = v8::null(scope).into();
     let made = make

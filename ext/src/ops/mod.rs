@@ -10,7 +10,6 @@ mod object;
 mod open;
 mod queue;
 mod read;
-#[cfg(any(feature = "quickjs", test))]
 mod structured_clone;
 mod value;
 mod watch;

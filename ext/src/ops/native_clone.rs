@@ -1,9 +1,16 @@
 //! Structured clones by the engine's own serializer, for V8, whose format is the one of the files.
+//!
+//! No script runs while V8 reads a clone: it would get hold of objects that are half-built. Where V8 would need
+//! one, for a host object, our own reader takes over from the start.
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use deno_core::v8;
 use deno_core::v8::{ValueDeserializerHelper, ValueSerializerHelper};
 
 use super::codec::{self, Codec, throw_type_error};
+use super::structured_clone;
 use crate::error::KvError;
 
 /// Written before a host object's own data, in place of an index: what follows is a plain object
@@ -81,28 +88,18 @@ pub(super) fn serialize<'s>(
   }
 }
 
-struct Deserializer<'a, 's> {
-  codec: &'a Codec<'s>,
+/// Stops at a host object.
+struct Deserializer {
+  has_met_host_object: Rc<Cell<bool>>,
 }
 
-impl v8::ValueDeserializerImpl for Deserializer<'_, '_> {
+impl v8::ValueDeserializerImpl for Deserializer {
   fn read_host_object<'s>(
     &self,
-    scope: &mut v8::PinScope<'s, '_>,
-    deserializer: &dyn v8::ValueDeserializerHelper,
+    _scope: &mut v8::PinScope<'s, '_>,
+    _deserializer: &dyn v8::ValueDeserializerHelper,
   ) -> Option<v8::Local<'s, v8::Object>> {
-    let mut marker = 0;
-    if deserializer.read_uint32(&mut marker)
-      && marker == HOST_OBJECT
-      && let Some(description) = deserializer.read_value(scope.get_current_context())
-    {
-      // The engine forbids scripts while it deserializes; this one is deno_web's.
-      v8::allow_javascript_execution_scope!(let scope, scope);
-      if let Ok(object) = self.codec.make_host_object(scope, description) {
-        return Some(object);
-      }
-    }
-    throw_type_error(scope, "Failed to deserialize host object");
+    self.has_met_host_object.set(true);
     None
   }
 }
@@ -113,10 +110,18 @@ pub(super) fn deserialize<'s>(
   bytes: &[u8],
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
-  let deserializer = v8::ValueDeserializer::new(scope, Box::new(Deserializer { codec }), bytes);
+  let has_met_host_object = Rc::new(Cell::new(false));
+  let delegate = Deserializer {
+    has_met_host_object: has_met_host_object.clone(),
+  };
+  let deserializer = v8::ValueDeserializer::new(scope, Box::new(delegate), bytes);
   let context = scope.get_current_context();
-  match deserializer.read_header(context) {
-    Some(true) => deserializer.read_value(context).ok_or(KvError::Deserialize),
-    _ => Err(KvError::Deserialize),
+  if deserializer.read_header(context) != Some(true) {
+    return Err(KvError::Deserialize);
+  }
+  match deserializer.read_value(context) {
+    Some(value) => Ok(value),
+    None if has_met_host_object.get() => structured_clone::deserialize(scope, bytes, codec),
+    None => Err(KvError::Deserialize),
   }
 }

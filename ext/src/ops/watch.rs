@@ -46,6 +46,17 @@ pub fn op_kv_watch<'s>(
   keys: v8::Local<'s, v8::Value>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   let handle = handle.0.clone();
+  v8::tc_scope!(let scope, scope);
+  let watching = watch(scope, &handle, keys)
+    .and_then(|watching| object(scope, &state, WatcherObject(RefCell::new(Some(watching)))));
+  rethrow(scope, watching)
+}
+
+fn watch(
+  scope: &mut v8::PinScope<'_, '_>,
+  handle: &Rc<Handle>,
+  keys: v8::Local<v8::Value>,
+) -> Result<Rc<Watching>, KvError> {
   let keys = key::key_list(scope, keys)?;
   let max = handle.limits.watch_keys;
   if keys.len() > max {
@@ -61,7 +72,7 @@ pub fn op_kv_watch<'s>(
     watcher,
   });
   handle.add_watcher(&watching);
-  object(scope, &state, WatcherObject(RefCell::new(Some(watching))))
+  Ok(watching)
 }
 
 /// Waits until a key may have changed. False once the handle is closed.

@@ -51,6 +51,16 @@ pub enum StoreError {
     /// The file.
     path: PathBuf,
   },
+  /// The log of the file was deleted, or another was put in its place, while it was open: a process that does
+  /// not see this one's locks has taken itself for the last user. Commits would go to a file without a name.
+  #[error(
+    "the log of the database was deleted or replaced while it was open: {}. The write was not kept; \
+     open the database again", path.display()
+  )]
+  LogReplaced {
+    /// The log.
+    path: PathBuf,
+  },
   /// Another process kept the write lock for longer than the store waits.
   #[error(
     "database is locked: {}: another process has held its write lock for {waited_ms} ms. \

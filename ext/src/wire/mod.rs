@@ -28,9 +28,11 @@
 //!
 //! `00` before a tag is padding. A view comes after its buffer, and counts as a later object.
 
+mod depth;
 mod reader;
 mod writer;
 
+pub(crate) use depth::is_deeper_than;
 pub(crate) use reader::{MalformedError, Reader};
 pub(crate) use writer::Writer;
 
@@ -83,7 +85,6 @@ pub(crate) mod tag {
 }
 
 /// The flags of a regular expression, as bits, with their letters.
-#[cfg(any(feature = "quickjs", test))]
 pub(crate) const REGEXP_FLAGS: [(char, u32); 8] = [
   ('d', 1 << 7),
   ('g', 1 << 0),

@@ -154,7 +154,6 @@ impl<'a> Reader<'a> {
   }
 
   /// A string with its tag, as UTF-16 code units.
-  #[cfg(any(feature = "quickjs", test))]
   pub(crate) fn string(&mut self) -> Result<Vec<u16>> {
     let tag = self.tag()?;
     self.string_of(tag)

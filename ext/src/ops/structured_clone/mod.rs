@@ -1,14 +1,19 @@
 //! Structured clones in V8's wire format, on any engine: for those whose own serializer writes
-//! another format, which must never reach a file.
+//! another format, which must never reach a file. On V8 it reads what holds host objects: their makers run
+//! scripts, and V8's own deserializer must not be half-way through then.
 //!
 //! It walks values through the engine's ordinary API, so on V8 it does the same work as V8's
 //! serializer, and the tests compare the two.
 
 mod codec;
+#[cfg(any(feature = "quickjs", test))]
+mod inspect;
 mod read;
+#[cfg(any(feature = "quickjs", test))]
 mod write;
 
 pub(super) use read::deserialize;
+#[cfg(any(feature = "quickjs", test))]
 pub(super) use write::serialize;
 
 /// How much of the stack a walk may take, in bytes: nested objects are walked by recursion, and an

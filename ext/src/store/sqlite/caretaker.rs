@@ -153,10 +153,9 @@ fn look_after(events: &Weak<Events>) {
       sleep = GLANCE;
     }
 
-    let running = events.dispatcher.running();
-    if events.readers.is_some() && !running.is_empty() {
+    if events.readers.is_some() && events.dispatcher.is_delivering() {
       if now - last_heartbeat >= HEARTBEAT {
-        events.call(Task::Heartbeat(running), Durability::Relaxed);
+        Dispatcher::beat(&events);
         last_heartbeat = now;
       }
       sleep = sleep.min(HEARTBEAT);
@@ -272,11 +271,8 @@ fn look(glancer: &mut Glancer, events: &Arc<Events>) -> rusqlite::Result<()> {
     }
     if queue::has_lost(connection, events.now_ms())? {
       // Where the clock was set forward, the deadlines of those who live have passed as well.
-      let running = events.dispatcher.running();
-      if !running.is_empty() {
-        events.call(Task::Heartbeat(running), Durability::Relaxed);
-      }
-      events.call(Task::Revive, Durability::Relaxed);
+      Dispatcher::beat(events);
+      Dispatcher::reclaim(events);
     }
   }
   Ok(())

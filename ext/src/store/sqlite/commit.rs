@@ -3,6 +3,7 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::counter::Counter;
+use super::reader::{self, Budget, ReadError};
 use super::task::{Outcome, Task};
 use super::{queue, sweep};
 use crate::store::number::Number;
@@ -47,6 +48,15 @@ impl From<rusqlite::Error> for WriteError {
   }
 }
 
+impl From<ReadError> for WriteError {
+  fn from(error: ReadError) -> Self {
+    match error {
+      ReadError::Sqlite(error) => Self::Sqlite(error),
+      error => Self::Refused(error.explain(|_| StoreError::Stopped)),
+    }
+  }
+}
+
 /// What became of each task of a group that was committed, in order.
 pub(super) type GroupOutcome = Vec<Result<Outcome, WriteError>>;
 
@@ -56,20 +66,22 @@ pub(super) struct File<'f> {
   pub(super) counter: &'f mut Counter,
   /// Whether the file has a log, which counts commits.
   pub(super) is_wal: bool,
-  /// Is told when a transaction has the write lock, and what the number of the last commit is then.
-  pub(super) begun: &'f mut dyn FnMut(&Connection, i64) -> rusqlite::Result<()>,
+  /// Is told when a transaction has the write lock, and what the number of the last commit is then. Returns the
+  /// time, in UTC milliseconds, that the transaction goes by: waiting for the lock may have taken seconds.
+  pub(super) begun: &'f mut dyn FnMut(&Connection, i64) -> Result<u64, WriteError>,
 }
 
 impl File<'_> {
-  /// Does `work` in a transaction. It is given the number of the last commit, and returns that of its own last.
-  fn in_transaction<T, E: From<rusqlite::Error>>(
+  /// Does `work` in a transaction. It is given the number of the last commit and the time, and returns the number
+  /// of its own last.
+  fn in_transaction<T, E: From<rusqlite::Error> + From<WriteError>>(
     &mut self,
-    work: impl FnOnce(&Connection, i64) -> Result<(T, i64), E>,
+    work: impl FnOnce(&Connection, i64, u64) -> Result<(T, i64), E>,
   ) -> Result<T, E> {
     let (done, numbers) = in_transaction(self.connection, |connection| {
       let mut numbers = self.counter.begin(connection)?;
-      (self.begun)(connection, numbers.last())?;
-      let (done, last) = work(connection, numbers.last())?;
+      let now_ms = (self.begun)(connection, numbers.last())?;
+      let (done, last) = work(connection, numbers.last(), now_ms)?;
       numbers.use_up(connection, last, self.is_wal)?;
       Ok::<_, E>((done, numbers))
     })?;
@@ -86,11 +98,10 @@ impl File<'_> {
 pub(super) fn commit_group<'a>(
   file: &mut File<'_>,
   tasks: impl IntoIterator<Item = &'a Task> + Clone,
-  now_ms: u64,
 ) -> Result<GroupOutcome, WriteError> {
   // With a savepoint, SQLite copies every page that is changed after it; and few writes fail.
-  let result = match try_group(file, tasks.clone(), now_ms, Savepoints::No) {
-    Err(GroupError::InItsMiddle(_)) => try_group(file, tasks, now_ms, Savepoints::Yes),
+  let result = match try_group(file, tasks.clone(), Savepoints::No) {
+    Err(GroupError::InItsMiddle(_)) => try_group(file, tasks, Savepoints::Yes),
     result => result,
   };
   result.map_err(|error| match error {
@@ -118,13 +129,18 @@ impl From<rusqlite::Error> for GroupError {
   }
 }
 
+impl From<WriteError> for GroupError {
+  fn from(error: WriteError) -> Self {
+    Self::Whole(error)
+  }
+}
+
 fn try_group<'a>(
   file: &mut File<'_>,
   tasks: impl IntoIterator<Item = &'a Task>,
-  now_ms: u64,
   savepoints: Savepoints,
 ) -> Result<GroupOutcome, GroupError> {
-  file.in_transaction(|connection, mut version| {
+  file.in_transaction(|connection, mut version, now_ms| {
     let mut outcomes = Vec::new();
     let mut statements = Statements::new(connection);
     for task in tasks {
@@ -165,12 +181,8 @@ fn try_group<'a>(
 ///
 /// # Errors
 /// Nothing was changed.
-pub(super) fn commit_one(
-  file: &mut File<'_>,
-  task: &Task,
-  now_ms: u64,
-) -> Result<Outcome, WriteError> {
-  file.in_transaction(|connection, last| {
+pub(super) fn commit_one(file: &mut File<'_>, task: &Task) -> Result<Outcome, WriteError> {
+  file.in_transaction(|connection, last, now_ms| {
     let outcome = execute(&mut Statements::new(connection), task, last + 1, now_ms)?;
     let used = i64::from(outcome.uses_version());
     Ok((outcome, last + used))
@@ -204,6 +216,7 @@ pub(super) fn commit_private(
 fn changes_once(task: &Task) -> bool {
   match task {
     Task::Write(write) => write.mutations.len() + write.enqueues.len() <= 1,
+    Task::Read(_) => true,
     _ => false,
   }
 }
@@ -277,6 +290,10 @@ fn execute(
   let connection = statements.connection;
   match task {
     Task::Write(write) => apply(statements, write, version, now_ms).map(Outcome::Commit),
+    Task::Read(ranges) => {
+      let entries = reader::snapshot_read(connection, ranges, now_ms, &Budget::UNLIMITED)?;
+      Ok(Outcome::Read(entries))
+    }
     Task::Take { max } => queue::take(connection, *max, now_ms),
     Task::Finish { running, delivered } => {
       let mut commit = Commit {
@@ -290,7 +307,10 @@ fn execute(
     }
     Task::PutBack(messages) => queue::put_back(connection, messages, now_ms),
     Task::Heartbeat(messages) => queue::beat(connection, messages, now_ms),
-    Task::Revive => queue::revive(connection, now_ms),
+    Task::NoticeLost => queue::lost(connection, now_ms).map(Outcome::Lost),
+    Task::Reclaim { noticed, asked } => {
+      queue::reclaim(connection, noticed, asked.elapsed(), now_ms)
+    }
     Task::Sweep => sweep::sweep(connection, now_ms),
   }
 }

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +10,12 @@ use super::checkpoint::{self, Checkpointer};
 use super::commit::{File, GroupOutcome, WriteError, commit_group, commit_one};
 use super::counter::Counter;
 use super::events::Events;
+use super::in_place::InPlace;
 use super::log_room::LogRoom;
 use super::news::{Count, Own};
-use super::registry::FileId;
-use super::task::Job;
-use crate::store::{Durability, StoreError};
+use super::reader::{self, Budget};
+use super::task::{Job, Outcome, Task};
+use crate::store::{Durability, ReadRange, StoreError};
 
 /// The write connection of a file, with what belongs to it. There is one, and whoever holds it
 /// commits: so no two writes of this process ever wait for each other's lock.
@@ -23,8 +25,7 @@ pub(super) struct Committer {
   checkpointer: Checkpointer,
   connection: Connection,
   path: PathBuf,
-  /// Which file that was when it was opened.
-  file_id: FileId,
+  in_place: InPlace,
   options: SqliteOptions,
   events: Arc<Events>,
   /// What the connection is set to.
@@ -59,7 +60,7 @@ impl Committer {
     Self {
       checkpointer: Checkpointer::new(path.clone()),
       connection,
-      file_id: FileId::of(&path),
+      in_place: InPlace::new(&path),
       path,
       durability: Durability::Full,
       busy_timeout: None,
@@ -80,8 +81,10 @@ impl Committer {
       self.checkpointer.pause(&self.connection);
     }
     let timeout = self.options.busy_timeout;
-    let result = self.execute(&group, timeout);
-    self.answer(group, result);
+    if let Err(group) = self.commit_within(group, timeout) {
+      // It was waited for as long as the options say.
+      self.answer_all(group, &self.locked());
+    }
   }
 
   /// Whether the next commit makes a pause first, for a checkpoint.
@@ -93,17 +96,55 @@ impl Committer {
   /// pause.
   pub(super) fn try_commit(&mut self, group: Vec<Job>) -> Attempt {
     self.let_readers_go();
-    match self.execute(&group, Duration::ZERO) {
-      Err(WriteError::Sqlite(error))
-        if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) =>
-      {
-        Attempt::Locked(group)
-      }
+    match self.commit_within(group, Duration::ZERO) {
+      Ok(()) => Attempt::Answered,
+      Err(group) => Attempt::Locked(group),
+    }
+  }
+
+  /// Answers a group, or returns it: the file was locked for longer than `busy_timeout`.
+  fn commit_within(&mut self, group: Vec<Job>, busy_timeout: Duration) -> Result<(), Vec<Job>> {
+    let writes = self.answer_leading_reads(group, busy_timeout)?;
+    if writes.is_empty() {
+      return Ok(());
+    }
+    match self.execute(&writes, busy_timeout) {
+      Err(WriteError::Sqlite(error)) if is_busy(&error) => Err(writes),
       result => {
-        self.answer(group, result);
-        Attempt::Answered
+        self.answer(writes, result);
+        Ok(())
       }
     }
+  }
+
+  /// The writes that these reads wait for are committed: they need no transaction. Returns the rest.
+  fn answer_leading_reads(
+    &mut self,
+    group: Vec<Job>,
+    busy_timeout: Duration,
+  ) -> Result<Vec<Job>, Vec<Job>> {
+    let mut jobs = VecDeque::from(group);
+    while let Some(job) = jobs.pop_front() {
+      let Task::Read(ranges) = &job.task else {
+        jobs.push_front(job);
+        break;
+      };
+      match self.read(ranges, busy_timeout) {
+        Err(WriteError::Sqlite(error)) if is_busy(&error) => {
+          jobs.push_front(job);
+          return Err(jobs.into());
+        }
+        result => job.answer(result.map_err(|error| self.explain(error))),
+      }
+    }
+    Ok(jobs.into())
+  }
+
+  fn read(&mut self, ranges: &[ReadRange], busy_timeout: Duration) -> Result<Outcome, WriteError> {
+    self.set_busy_timeout(busy_timeout)?;
+    let now_ms = self.options.clock.now_ms();
+    let entries = reader::snapshot_read(&self.connection, ranges, now_ms, &Budget::UNLIMITED)?;
+    Ok(Outcome::Read(entries))
   }
 
   /// A snapshot that is kept would keep the log from starting over.
@@ -114,15 +155,7 @@ impl Committer {
   }
 
   fn execute(&mut self, group: &[Job], busy_timeout: Duration) -> Result<GroupOutcome, WriteError> {
-    // A commit to a file that has lost its name would be acknowledged, and gone.
-    if FileId::of(&self.path) != self.file_id {
-      let path = self.path.clone();
-      return Err(WriteError::Refused(StoreError::Replaced { path }));
-    }
-    if self.busy_timeout != Some(busy_timeout) {
-      self.connection.busy_timeout(busy_timeout)?;
-      self.busy_timeout = Some(busy_timeout);
-    }
+    self.set_busy_timeout(busy_timeout)?;
     // One sync serves the whole group: the most that anybody in it asks for.
     let durability = group.iter().map(|job| job.durability).max();
     self.set_durability(durability.unwrap_or_default())?;
@@ -130,8 +163,8 @@ impl Committer {
       let log_pages = self.checkpointer.log_pages();
       self.log_room.make(&self.connection, log_pages)?;
     }
-    let now_ms = self.options.clock.now_ms();
     let news = &self.events.news;
+    let (clock, in_place) = (&self.options.clock, &self.in_place);
     let mut own: Option<Own> = None;
     let is_wal = self.count.is_wal(&self.connection);
     let mut file = File {
@@ -144,14 +177,16 @@ impl Committer {
           news.undo(&own);
         }
         own = Some(news.begin(self.count.now(connection, || Ok(last))?));
-        Ok(())
+        // Not before: waiting for the lock may have taken seconds.
+        in_place.check().map_err(WriteError::Refused)?;
+        Ok(clock.now_ms())
       },
     };
     let outcomes = match group {
-      [job] => commit_one(&mut file, &job.task, now_ms).map(|outcome| vec![Ok(outcome)]),
+      [job] => commit_one(&mut file, &job.task).map(|outcome| vec![Ok(outcome)]),
       group => {
         let tasks = group.iter().map(|job| &job.task);
-        commit_group(&mut file, tasks, now_ms)
+        commit_group(&mut file, tasks)
       }
     };
     self.log_pages = checkpoint::take_log_pages();
@@ -167,6 +202,8 @@ impl Committer {
         self.events.watchers.raise_all();
       }
     }
+    // Before anything is acknowledged: the commit may have gone to files without names.
+    self.in_place.check().map_err(WriteError::Refused)?;
     outcomes
   }
 
@@ -178,18 +215,36 @@ impl Committer {
             self.events.happened(&job.task, outcome);
           }
           let outcome = outcome.map_err(|error| self.explain(error));
-          job.waiter.tell(outcome);
+          job.answer(outcome);
         }
       }
       Err(error) => {
         let error = self.explain(error);
-        for job in group {
-          job.waiter.tell(Err(error.clone()));
-        }
+        self.answer_all(group, &error);
       }
     }
     if let Some(pages) = self.log_pages.take() {
       self.checkpointer.after_commit(pages);
+    }
+  }
+
+  /// Nothing of these was done, for one reason. Reads among them see the file without the writes.
+  fn answer_all(&mut self, group: Vec<Job>, error: &StoreError) {
+    for job in group {
+      let result = match &job.task {
+        Task::Read(ranges) => self
+          .read(ranges, Duration::ZERO)
+          .map_err(|error| self.explain(error)),
+        _ => Err(error.clone()),
+      };
+      job.answer(result);
+    }
+  }
+
+  fn locked(&self) -> StoreError {
+    StoreError::Locked {
+      path: self.path.clone(),
+      waited_ms: self.options.busy_timeout.as_millis() as u64,
     }
   }
 
@@ -201,6 +256,14 @@ impl Committer {
         StoreError::from_sqlite(&self.path, waited_ms, error)
       }
     }
+  }
+
+  fn set_busy_timeout(&mut self, wanted: Duration) -> rusqlite::Result<()> {
+    if self.busy_timeout != Some(wanted) {
+      self.connection.busy_timeout(wanted)?;
+      self.busy_timeout = Some(wanted);
+    }
+    Ok(())
   }
 
   /// Sets what a commit waits for, where it is set to something else.
@@ -218,6 +281,10 @@ impl Committer {
     }
     Ok(())
   }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+  error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 #[cfg(test)]

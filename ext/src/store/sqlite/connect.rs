@@ -60,9 +60,14 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<WriteConnect
 /// been made, and no log of a crash has to be put in order.
 pub(super) fn opens_quickly(path: &Path) -> bool {
   let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+  bytes(path) > 0 && bytes(&log_path(path)) == 0
+}
+
+/// Where SQLite keeps the log of a file.
+pub(super) fn log_path(path: &Path) -> PathBuf {
   let mut log = path.as_os_str().to_owned();
   log.push("-wal");
-  bytes(path) > 0 && bytes(Path::new(&log)) == 0
+  log.into()
 }
 
 /// Opens one more connection to a file that the writer has opened. It waits for no lock. So many bytes of

@@ -194,22 +194,22 @@ mod tests {
         connection: &mut self.connection,
         counter: &mut self.counter,
         is_wal: self.is_wal,
-        begun: &mut |_, _| Ok(()),
+        begun: &mut |_, _| Ok(0),
       })
     }
 
     fn commit(&mut self) -> i64 {
-      self.file(|file| number(&commit_one(file, &set(1), 0).unwrap()))
+      self.file(|file| number(&commit_one(file, &set(1)).unwrap()))
     }
 
     fn fail(&mut self) {
-      assert!(self.file(|file| commit_one(file, &refused(), 0).is_err()));
+      assert!(self.file(|file| commit_one(file, &refused()).is_err()));
     }
 
     /// Three commits in one transaction, one of which fails in its middle.
     fn group(&mut self) -> Vec<i64> {
       let group = [set(1), refused(), set(2)];
-      let outcomes = self.file(|file| commit_group(file, &group, 0).unwrap());
+      let outcomes = self.file(|file| commit_group(file, &group).unwrap());
       outcomes.iter().flatten().map(number).collect()
     }
 

@@ -8,8 +8,9 @@ use rusqlite::{Connection, ErrorCode};
 use super::committer::Committer;
 use super::dispatcher::QueueListener;
 use super::events::{Events, Host};
+use super::order::Order;
 use super::reader::{self, Budget, ReadError};
-use super::readers::Readers;
+use super::readers::{Readers, Snapshot};
 use super::registry::{FileId, lock};
 use super::sweep::NEXT_EXPIRY;
 use super::task::Job;
@@ -28,6 +29,9 @@ const INLINE_ENTRIES: u64 = 128;
 /// What such a read may cost: when its values turn out to be large, or the disk slow, the reader
 /// thread does it instead. In a millisecond, 256 KB are read ten times.
 const INLINE_BUDGET: Budget = Budget::new(256 << 10, Some(Duration::from_micros(500)));
+
+/// What an entry of a read that waits behind writes counts as, where groups of a commit are kept small.
+const ORDERED_ENTRY_BYTES: usize = 1024;
 
 /// How long closing waits for the writer to finish and let go of the file. Only a file that
 /// another process keeps locked takes longer, and then the thread ends on its own.
@@ -122,9 +126,11 @@ impl Database {
     error.explain(|error| StoreError::from_sqlite(&self.path, waited_ms, error))
   }
 
+  /// Reads on the reader thread: from `snapshot`, or from one that it takes when it comes to it.
   fn read_later(
     self: &Arc<Self>,
     ranges: Vec<ReadRange>,
+    snapshot: Option<Snapshot>,
   ) -> Result<Answer<Vec<Entries>>, StoreError> {
     let mut thread = lock(&self.read_thread);
     let jobs = match &*thread {
@@ -140,9 +146,14 @@ impl Database {
     let (reply, answer) = answer_channel(None);
     let database = self.clone();
     let read: Read = Box::new(move || {
-      let result = database
-        .read_patiently(&ranges)
-        .map_err(|error| database.explain(error));
+      let result = match snapshot {
+        Some(snapshot) => database.readers.read_from(snapshot, |connection| {
+          let now_ms = database.options.clock.now_ms();
+          reader::snapshot_read(connection, &ranges, now_ms, &Budget::UNLIMITED)
+        }),
+        None => database.read_patiently(&ranges),
+      };
+      let result = result.map_err(|error| database.explain(error));
       // Before the answer: whoever got it may close the database, and expects it closed.
       drop(database);
       // Nobody waits any more: the handle was closed.
@@ -161,6 +172,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 pub(super) struct OpenFile {
   database: Arc<Database>,
   durability: Durability,
+  order: Order,
 }
 
 impl OpenFile {
@@ -168,18 +180,42 @@ impl OpenFile {
     Self {
       database,
       durability,
+      order: Order::default(),
     }
   }
+
+  /// Reads behind what this handle has asked for, by the queue of the writer.
+  fn read_in_order(&self, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Entries>>, StoreError> {
+    let Some(writer) = &self.database.writer else {
+      return self.database.read_later(ranges, None);
+    };
+    let (reply, answer) = answer_channel(Some(writer.clone()));
+    let bytes = usize::try_from(entries(&ranges)).map_or(usize::MAX, |entries| {
+      entries.saturating_mul(ORDERED_ENTRY_BYTES)
+    });
+    let job = Job::read(ranges, bytes, reply).at(self.order.enter());
+    writer.submit(job, true)?;
+    Ok(answer)
+  }
+}
+
+/// How many entries are asked for.
+fn entries(ranges: &[ReadRange]) -> u64 {
+  ranges
+    .iter()
+    .map(|range| u64::from(range.limit.get()))
+    .sum()
 }
 
 impl Backend for OpenFile {
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>> {
-    let entries: u64 = ranges
-      .iter()
-      .map(|range| u64::from(range.limit.get()))
-      .sum();
     let database = &self.database;
-    if entries <= INLINE_ENTRIES {
+    if !self.order.is_clear() {
+      return self
+        .read_in_order(ranges)
+        .unwrap_or_else(|error| Answer::Now(Err(error)));
+    }
+    if entries(&ranges) <= INLINE_ENTRIES {
       let result = database.read_now(|connection, now_ms| {
         reader::snapshot_read(connection, &ranges, now_ms, &INLINE_BUDGET)
       });
@@ -190,13 +226,22 @@ impl Backend for OpenFile {
         result => return Answer::Now(result.map_err(|error| database.explain(error))),
       }
     }
-    database
-      .read_later(ranges)
-      .unwrap_or_else(|error| Answer::Now(Err(error)))
+    // What is asked for later must not be seen: the snapshot is taken now, or the read has its place among
+    // the writes.
+    match database.readers.snapshot() {
+      Ok(Some(snapshot)) => database.read_later(ranges, Some(snapshot)),
+      Ok(None) => self.read_in_order(ranges),
+      Err(error) if is_busy(&error) => self.read_in_order(ranges),
+      Err(error) => Err(database.explain(error.into())),
+    }
+    .unwrap_or_else(|error| Answer::Now(Err(error)))
   }
 
   fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
     let database = &self.database;
+    if !self.order.is_clear() {
+      return None;
+    }
     let result = database.read_now(|connection, now_ms| reader::get(connection, key, now_ms));
     match result {
       // The thread can wait.
@@ -212,7 +257,9 @@ impl Backend for OpenFile {
       }));
     };
     let (reply, answer) = answer_channel(Some(writer.clone()));
-    match writer.submit(Job::write(write, self.durability, reply), true) {
+    writer.wait_for_room();
+    let job = Job::write(write, self.durability, reply).at(self.order.enter());
+    match writer.submit(job, true) {
       Ok(()) => answer,
       Err(error) => Answer::Now(Err(error)),
     }

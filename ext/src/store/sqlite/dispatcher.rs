@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use super::events::Events;
 use super::registry::lock;
@@ -16,6 +17,10 @@ const TAKE: usize = 100;
 
 /// After an error that may pass, a locked file for one, the next try comes so many milliseconds later.
 const RETRY_MS: u64 = 100;
+
+/// How long after the write lock was free a message that seems lost is left to its owner: an owner that waits for
+/// the lock asks for it every 100 ms.
+const RECLAIM_GRACE: Duration = Duration::from_millis(400);
 
 #[derive(Default)]
 pub(super) struct Dispatcher {
@@ -34,6 +39,13 @@ struct State {
   due_at: Option<u64>,
   /// What this process is delivering.
   running: HashMap<String, Delivery>,
+  /// New deadlines for these are being written.
+  beating: bool,
+  /// Messages whose process seems to have died, and when the write lock was free last: a process that lives
+  /// has written a new deadline soon after.
+  lost: Option<(Vec<Running>, Instant)>,
+  /// They are being looked for, or taken back.
+  reclaiming: bool,
   closed: bool,
 }
 
@@ -70,8 +82,13 @@ impl Dispatcher {
     state.due_at = Some(state.due_at.map_or(due_at, |known| known.min(due_at)));
   }
 
+  /// Whether anything is being delivered.
+  pub(super) fn is_delivering(&self) -> bool {
+    !lock(&self.state).running.is_empty()
+  }
+
   /// What is being delivered.
-  pub(super) fn running(&self) -> Vec<Running> {
+  fn running(&self) -> Vec<Running> {
     let state = lock(&self.state);
     let running = state.running.iter().map(|(id, delivery)| Running {
       id: id.clone(),
@@ -81,12 +98,77 @@ impl Dispatcher {
   }
 
   /// The deliveries have a new deadline in the file.
-  pub(super) fn beaten(&self, messages: &[Running], deadline: u64) {
+  pub(super) fn beaten(&self, renewed: &[Running]) {
     let mut state = lock(&self.state);
-    for message in messages {
+    for message in renewed {
       if let Some(known) = state.running.get_mut(&message.id) {
-        known.deadline = deadline;
+        known.deadline = message.deadline;
       }
+    }
+  }
+
+  /// Writes a new deadline for what is being delivered. One such write waits at a time: where another process
+  /// has the write lock, it is due as soon as the lock is free.
+  pub(super) fn beat(events: &Arc<Events>) {
+    let running = events.dispatcher.running();
+    if running.is_empty() || std::mem::replace(&mut lock(&events.dispatcher.state).beating, true) {
+      return;
+    }
+    let weak = Arc::downgrade(events);
+    let then = move |result| {
+      if let Some(events) = weak.upgrade() {
+        lock(&events.dispatcher.state).beating = false;
+        if matches!(result, Err(StoreError::Locked { .. })) {
+          Self::beat(&events);
+        }
+      }
+    };
+    let job = Job::call(Task::Heartbeat(running), Durability::Relaxed, then);
+    if events.submit(job).is_err() {
+      lock(&events.dispatcher.state).beating = false;
+    }
+  }
+
+  /// These messages seem to be lost, and the write lock is free.
+  pub(super) fn noticed(&self, messages: &[Running]) {
+    let lost = (!messages.is_empty()).then(|| (messages.to_vec(), Instant::now()));
+    lock(&self.state).lost = lost;
+  }
+
+  /// Takes messages of processes that have died back: notices them first, and leaves living owners that have
+  /// waited for the write lock the time to renew their deadlines.
+  pub(super) fn reclaim(events: &Arc<Events>) {
+    let task = {
+      let mut state = lock(&events.dispatcher.state);
+      if state.reclaiming {
+        return;
+      }
+      let task = match state.lost.take() {
+        Some(lost) if lost.1.elapsed() < RECLAIM_GRACE => {
+          state.lost = Some(lost);
+          return;
+        }
+        Some((noticed, at)) if at.elapsed() < 2 * RECLAIM_GRACE => Task::Reclaim {
+          noticed,
+          asked: Instant::now(),
+        },
+        // Never noticed, or so long ago that the lock may have been held since.
+        _ => Task::NoticeLost,
+      };
+      state.reclaiming = true;
+      task
+    };
+    let weak = Arc::downgrade(events);
+    let then = move |_| {
+      if let Some(events) = weak.upgrade() {
+        lock(&events.dispatcher.state).reclaiming = false;
+      }
+    };
+    if events
+      .submit(Job::call(task, Durability::Relaxed, then))
+      .is_err()
+    {
+      lock(&events.dispatcher.state).reclaiming = false;
     }
   }
 

@@ -101,9 +101,8 @@ impl Events {
           self.note_due(*due_at);
         }
       }
-      (Task::Heartbeat(messages), Outcome::Beaten { deadline }) => {
-        self.dispatcher.beaten(messages, *deadline);
-      }
+      (_, Outcome::Beaten { renewed }) => self.dispatcher.beaten(renewed),
+      (_, Outcome::Lost(messages)) => self.dispatcher.noticed(messages),
       (_, Outcome::Swept { keys, next }) => {
         self.watchers.raise(keys.iter().map(Vec::as_slice));
         self.alarm.swept(*next);

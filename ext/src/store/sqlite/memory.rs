@@ -94,7 +94,7 @@ impl Drive for Core {
 impl Host for Core {
   fn submit(self: Arc<Self>, job: Job, _somebody_waits: bool) -> Result<(), StoreError> {
     let result = self.execute(&job.task);
-    job.waiter.tell(result);
+    job.answer(result);
     Ok(())
   }
 }

@@ -1,6 +1,8 @@
 //! The queue's tables: messages that wait in `queue`, by the time they are due, and messages that are
 //! being delivered in `queue_running`, by the time they count as lost.
 
+use std::time::Duration;
+
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -25,8 +27,10 @@ const ADD_RUNNING: &str =
   VALUES (?1, ?2, ?3, ?4, ?5)";
 const RUNNING: &str = "SELECT data, backoff_schedule, keys_if_undelivered FROM queue_running
   WHERE deadline = ?1 AND id = ?2";
+const IS_RUNNING: &str = "SELECT 1 FROM queue_running WHERE deadline = ?1 AND id = ?2";
 const REMOVE_RUNNING: &str = "DELETE FROM queue_running WHERE deadline = ?1 AND id = ?2";
-const DEADLINE_OF: &str = "SELECT deadline FROM queue_running WHERE id = ?1";
+const DEADLINE_OF: &str =
+  "SELECT deadline FROM queue_running WHERE id = ?1 AND typeof(deadline) = 'integer'";
 const BEAT: &str = "UPDATE queue_running SET deadline = ?3 WHERE deadline = ?1 AND id = ?2";
 const LOST: &str = "SELECT deadline, id FROM queue_running
   WHERE (deadline <= ?1 OR deadline > ?2) AND typeof(deadline) = 'integer' AND typeof(id) = 'text'
@@ -38,6 +42,8 @@ const LAST_DEADLINE: &str = "SELECT deadline FROM queue_running
 
 /// How long a delivery lives without a heartbeat, in milliseconds. Deno's files have the same.
 const LIFE_MS: u64 = 5_000;
+/// A process that takes messages back waits no longer than this for the write lock, or gives up its turn.
+const LOCK_PATIENCE: Duration = Duration::from_millis(100);
 /// A deadline this far away was written before the clock was set back: nobody who lives would have it.
 const NEVER_SO_FAR_MS: u64 = 60_000;
 
@@ -102,7 +108,10 @@ struct Row {
 /// Takes a message out of `queue_running`. `None`: it is not there any more, because this process was
 /// taken for dead, and somebody else has it.
 fn remove_running(connection: &Connection, running: &Running) -> Result<Option<Row>, WriteError> {
-  let find = |deadline: i64| -> rusqlite::Result<Option<Row>> {
+  let Some(deadline) = stored_deadline(connection, running)? else {
+    return Ok(None);
+  };
+  let row =
     connection
       .prepare_cached(RUNNING)?
       .query_row(params![deadline, running.id], |row| {
@@ -111,28 +120,11 @@ fn remove_running(connection: &Connection, running: &Running) -> Result<Option<R
           backoff_schedule: text(row, 1)?,
           keys_if_undelivered: text(row, 2)?,
         })
-      })
-      .optional()
-  };
-  let mut deadline = stored_ms(running.deadline);
-  let mut row = find(deadline)?;
-  if row.is_none() {
-    // A heartbeat may have come between.
-    let moved: Option<i64> = connection
-      .prepare_cached(DEADLINE_OF)?
-      .query_row([&running.id], |row| row.get(0))
-      .optional()?;
-    if let Some(moved) = moved {
-      deadline = moved;
-      row = find(deadline)?;
-    }
-  }
-  if row.is_some() {
-    connection
-      .prepare_cached(REMOVE_RUNNING)?
-      .execute(params![deadline, running.id])?;
-  }
-  Ok(row)
+      })?;
+  connection
+    .prepare_cached(REMOVE_RUNNING)?
+    .execute(params![deadline, running.id])?;
+  Ok(Some(row))
 }
 
 fn put_into_queue(
@@ -219,9 +211,8 @@ pub(super) fn has_lost(connection: &Connection, now_ms: u64) -> rusqlite::Result
   Ok(next <= now_ms || last.is_some_and(|last| last > now_ms + NEVER_SO_FAR_MS))
 }
 
-/// Puts messages of processes that have died back into the queue. That a process was killed is not a
-/// delivery that failed: the schedule stays as it is.
-pub(super) fn revive(connection: &Connection, now_ms: u64) -> Result<Outcome, WriteError> {
+/// The messages whose deadline has passed.
+pub(super) fn lost(connection: &Connection, now_ms: u64) -> Result<Vec<Running>, WriteError> {
   let lost = connection
     .prepare_cached(LOST)?
     .query_map([now_ms, now_ms + NEVER_SO_FAR_MS].map(stored_ms), |row| {
@@ -232,6 +223,26 @@ pub(super) fn revive(connection: &Connection, now_ms: u64) -> Result<Outcome, Wr
       })
     })?
     .collect::<Result<Vec<_>, _>>()?;
+  Ok(lost)
+}
+
+/// Puts messages of processes that have died back into the queue: those that were `noticed` a while ago, and
+/// that have the same deadline still. That a process was killed is not a delivery that failed: the schedule
+/// stays as it is.
+///
+/// If the write lock was not to be had for `waited`, a living owner may have waited for it as well, to renew
+/// its deadline, and has not had its turn. Then nothing is done, and the wait begins anew.
+pub(super) fn reclaim(
+  connection: &Connection,
+  noticed: &[Running],
+  waited: Duration,
+  now_ms: u64,
+) -> Result<Outcome, WriteError> {
+  let mut lost = lost(connection, now_ms)?;
+  if waited > LOCK_PATIENCE {
+    return Ok(Outcome::Lost(lost));
+  }
+  lost.retain(|running| noticed.contains(running));
   put_back(connection, &lost, now_ms)
 }
 
@@ -243,14 +254,31 @@ pub(super) fn beat(
 ) -> Result<Outcome, WriteError> {
   let deadline = now_ms + LIFE_MS;
   let mut beat = connection.prepare_cached(BEAT)?;
+  let mut renewed = Vec::with_capacity(messages.len());
   for running in messages {
-    beat.execute(params![
-      stored_ms(running.deadline),
-      running.id,
-      stored_ms(deadline)
-    ])?;
+    if let Some(stored) = stored_deadline(connection, running)? {
+      beat.execute(params![stored, running.id, stored_ms(deadline)])?;
+      let id = running.id.clone();
+      renewed.push(Running { id, deadline });
+    }
   }
-  Ok(Outcome::Beaten { deadline })
+  Ok(Outcome::Beaten { renewed })
+}
+
+/// The deadline that a message has in the file. `None`: it is not there any more.
+fn stored_deadline(connection: &Connection, running: &Running) -> rusqlite::Result<Option<i64>> {
+  let expected = stored_ms(running.deadline);
+  if connection
+    .prepare_cached(IS_RUNNING)?
+    .exists(params![expected, running.id])?
+  {
+    return Ok(Some(expected));
+  }
+  // A heartbeat may have come between. Without its deadline, a message is found by looking at them all.
+  connection
+    .prepare_cached(DEADLINE_OF)?
+    .query_row([&running.id], |row| row.get(0))
+    .optional()
 }
 
 /// The first time in a column, if there is one.

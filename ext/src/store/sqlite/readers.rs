@@ -25,6 +25,11 @@ use super::registry::lock;
 /// process. Each costs two or three file descriptors and its page cache.
 const IDLE: usize = 4;
 
+/// Snapshots that may wait for their reads. Each is a connection, and keeps the log from starting over.
+const SNAPSHOTS: usize = 4;
+
+const TAKE_SNAPSHOT: &str = "SELECT 1 FROM kv LIMIT 1";
+
 /// So many reads have to follow one another first: a script that reads a few keys needs no `tidy`.
 const ROW: u32 = 16;
 
@@ -57,6 +62,8 @@ struct State {
   round: u64,
   /// Somebody calls `tidy`.
   tidied: bool,
+  /// Snapshots that wait to be read.
+  snapshots: usize,
 }
 
 /// A connection, and perhaps the snapshot it keeps.
@@ -71,6 +78,9 @@ struct Reader {
   /// Whether there is a log.
   is_wal: Option<bool>,
 }
+
+/// A snapshot for one read.
+pub(super) struct Snapshot(Reader);
 
 /// A snapshot that is kept: a transaction is open.
 struct Kept {
@@ -140,6 +150,40 @@ impl Readers {
     reader.let_go()?;
     let result = read(&reader.connection);
     self.put_back(reader)?;
+    result
+  }
+
+  /// A snapshot of the file as it is now, to be read later and on another thread. `None`: enough are waiting.
+  pub(super) fn snapshot(&self) -> rusqlite::Result<Option<Snapshot>> {
+    if lock(&self.state).snapshots >= SNAPSHOTS {
+      return Ok(None);
+    }
+    let (mut reader, _) = self.take()?;
+    reader.let_go()?;
+    reader.connection.prepare_cached("BEGIN")?.execute([])?;
+    // BEGIN alone takes none.
+    let found = reader.connection.prepare_cached(TAKE_SNAPSHOT)?.exists([]);
+    if let Err(error) = found {
+      reader.end_snapshot()?;
+      self.put_back(reader)?;
+      return Err(error);
+    }
+    lock(&self.state).snapshots += 1;
+    Ok(Some(Snapshot(reader)))
+  }
+
+  /// Reads from a snapshot, and gives it back.
+  pub(super) fn read_from<T>(
+    &self,
+    Snapshot(reader): Snapshot,
+    read: impl FnOnce(&Connection) -> Result<T, ReadError>,
+  ) -> Result<T, ReadError> {
+    let result = read(&reader.connection);
+    lock(&self.state).snapshots -= 1;
+    // A connection that can't be used any more is closed; the read has its own error.
+    if reader.end_snapshot().is_ok() {
+      let _ = self.put_back(reader);
+    }
     result
   }
 
@@ -275,8 +319,15 @@ impl Reader {
   /// Gives the snapshot back, if one is kept. The next reads do not keep theirs.
   fn let_go(&mut self) -> rusqlite::Result<()> {
     self.row = 0;
-    // After some errors SQLite has given it back by itself.
-    if self.kept.take().is_some() && !self.connection.is_autocommit() {
+    if self.kept.take().is_some() {
+      self.end_snapshot()?;
+    }
+    Ok(())
+  }
+
+  /// Ends the transaction. After some errors SQLite has ended it by itself.
+  fn end_snapshot(&self) -> rusqlite::Result<()> {
+    if !self.connection.is_autocommit() {
       self.connection.prepare_cached("COMMIT")?.execute([])?;
     }
     Ok(())

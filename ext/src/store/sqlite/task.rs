@@ -2,13 +2,16 @@
 
 use std::time::Instant;
 
-use crate::store::{AtomicWrite, CommitOutcome, Durability, Reply, StoreError};
+use super::order::Outstanding;
+use crate::store::{AtomicWrite, CommitOutcome, Durability, Entries, ReadRange, Reply, StoreError};
 
 /// Something to do in a transaction: on its own, all of it or nothing, whatever it shares the
 /// transaction with.
 #[derive(Debug)]
 pub(super) enum Task {
   Write(AtomicWrite),
+  /// Read, after the writes before it and before those behind it.
+  Read(Vec<ReadRange>),
   /// Hand over messages that are due: they move to the table of those that are being delivered.
   Take {
     max: usize,
@@ -22,8 +25,13 @@ pub(super) enum Task {
   PutBack(Vec<Running>),
   /// The process lives, and so do its deliveries.
   Heartbeat(Vec<Running>),
-  /// Messages whose process has died go back to the queue.
-  Revive,
+  /// Find messages whose process seems to have died.
+  NoticeLost,
+  /// Those of them that have had no heartbeat since go back to the queue.
+  Reclaim {
+    noticed: Vec<Running>,
+    asked: Instant,
+  },
   /// Some of the rows that have expired are removed.
   Sweep,
 }
@@ -40,6 +48,7 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) enum Outcome {
   Commit(CommitOutcome),
+  Read(Vec<Entries>),
   Taken {
     messages: Vec<Taken>,
     /// When the next message is due.
@@ -53,8 +62,11 @@ pub(super) enum Outcome {
     due_at: Option<u64>,
   },
   Beaten {
-    deadline: u64,
+    /// Those that are still this process's, with their new deadline.
+    renewed: Vec<Running>,
   },
+  /// Messages without a heartbeat for too long.
+  Lost(Vec<Running>),
   Swept {
     keys: Vec<Vec<u8>>,
     /// When the next row expires.
@@ -85,7 +97,7 @@ impl Outcome {
       Self::Commit(outcome) => matches!(outcome, CommitOutcome::Committed(_)),
       Self::Moved { undelivered, .. } => !undelivered.is_empty(),
       Self::Swept { keys, .. } => !keys.is_empty(),
-      Self::Taken { .. } | Self::Beaten { .. } => false,
+      Self::Read(_) | Self::Taken { .. } | Self::Beaten { .. } | Self::Lost(_) => false,
     }
   }
 }
@@ -104,6 +116,8 @@ pub(super) struct Job {
   pub(super) submitted: Instant,
   /// Of keys, values and messages.
   pub(super) bytes: usize,
+  /// The place in the order of the handle that has asked for it.
+  place: Option<Outstanding>,
 }
 
 impl Job {
@@ -118,6 +132,25 @@ impl Job {
       durability,
       waiter: Waiter::Commit(reply),
       submitted: Instant::now(),
+      place: None,
+    }
+  }
+
+  /// A read behind writes; `bytes` is what it may take.
+  pub(super) fn read(ranges: Vec<ReadRange>, bytes: usize, reply: Reply<Vec<Entries>>) -> Self {
+    let then = |result: Result<Outcome, StoreError>| {
+      let entries = result.and_then(|outcome| match outcome {
+        Outcome::Read(entries) => Ok(entries),
+        // No read comes to anything else.
+        _ => Err(StoreError::Stopped),
+      });
+      // Nobody waits any more where sending fails: the handle was closed.
+      let _ = reply.send(entries);
+    };
+    Self {
+      bytes,
+      // A read asks for no sync; the writes it shares a transaction with do.
+      ..Self::call(Task::Read(ranges), Durability::Relaxed, then)
     }
   }
 
@@ -132,12 +165,26 @@ impl Job {
       waiter: Waiter::Call(Box::new(then)),
       submitted: Instant::now(),
       bytes: 0,
+      place: None,
     }
+  }
+
+  /// The same with a place in the order of a handle.
+  pub(super) fn at(mut self, place: Outstanding) -> Self {
+    self.place = Some(place);
+    self
+  }
+
+  /// Answers it. Before that its place is free: a handle whose calls are all answered has nothing
+  /// outstanding.
+  pub(super) fn answer(self, result: Result<Outcome, StoreError>) {
+    drop(self.place);
+    self.waiter.tell(result);
   }
 }
 
 impl Waiter {
-  pub(super) fn tell(self, result: Result<Outcome, StoreError>) {
+  fn tell(self, result: Result<Outcome, StoreError>) {
     match self {
       Self::Commit(reply) => {
         let result = result.map(Outcome::into_commit);

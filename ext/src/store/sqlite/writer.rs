@@ -33,6 +33,9 @@ const GROUP_BYTES: usize = 8 << 20;
 const LED_WRITES: usize = 16;
 const LED_BYTES: usize = 128 << 10;
 
+/// So many bytes may wait; whoever writes more waits until there is room.
+const WAITING_BYTES: usize = 64 << 20;
+
 /// The thread begins with so much before anybody waits: it gains more by working beside whoever
 /// writes than by one sync for all. With less it would begin with the first of some writes that come at
 /// once, and need a second sync for the others.
@@ -59,6 +62,8 @@ pub(super) struct Writer {
   wake: Condvar,
   /// For who closes: the thread has ended.
   ended: Condvar,
+  /// For who writes much: a group has been taken out.
+  room: Condvar,
 }
 
 /// What the writer thread is doing.
@@ -106,6 +111,7 @@ impl Writer {
       }),
       wake: Condvar::new(),
       ended: Condvar::new(),
+      room: Condvar::new(),
     }
   }
 
@@ -132,6 +138,21 @@ impl Writer {
       self.give_to_thread(&mut state);
     }
     Ok(())
+  }
+
+  /// Waits while the writes that nobody has committed yet hold more memory than they may: a script that
+  /// asks for one after another without awaiting any would fill it.
+  pub(super) fn wait_for_room(&self) {
+    let mut state = lock(&self.state);
+    if state.bytes < WAITING_BYTES {
+      return;
+    }
+    self.give_to_thread(&mut state);
+    let state = self
+      .room
+      .wait_while(state, |state| state.bytes >= WAITING_BYTES)
+      .unwrap_or_else(PoisonError::into_inner);
+    drop(state);
   }
 
   fn wake_thread(&self, state: &mut State) {
@@ -182,6 +203,7 @@ impl Writer {
         return;
       }
       drop(state);
+      self.room.notify_all();
       let (writes, started) = (group.len(), Instant::now());
       committer.commit(group);
       state = lock(&self.state);

@@ -218,9 +218,9 @@ fn commit_group(
     connection,
     counter: &mut counter::Counter::default(),
     is_wal: true,
-    begun: &mut |_, _| Ok(()),
+    begun: &mut |_, _| Ok(0),
   };
-  commit::commit_group(&mut file, group, 0)
+  commit::commit_group(&mut file, group)
 }
 
 #[test]
