@@ -2,8 +2,14 @@
 
 const ENTRY_FIELDS = 3;
 
+/** Whether the value, or the key, of the entry can't be read: in place of the value is the error. */
+function isUnreadable(fields, index) {
+  return fields[index + 2] === undefined;
+}
+
 /** The entry whose fields begin at `index`. */
 function entryAt(fields, index) {
+  if (isUnreadable(fields, index)) throw fields[index + 1];
   return {
     key: fields[index],
     value: fields[index + 1],
@@ -11,4 +17,4 @@ function entryAt(fields, index) {
   };
 }
 
-export { ENTRY_FIELDS, entryAt };
+export { ENTRY_FIELDS, entryAt, isUnreadable };

@@ -13,6 +13,7 @@ import { checkConsistency } from "ext:kv_ext/handle.js";
 import { isTurnDue, turn } from "ext:kv_ext/turn.js";
 
 const {
+  ArrayIsArray,
   ArrayPrototypeSlice,
   AsyncGeneratorPrototype,
   Error,
@@ -135,13 +136,16 @@ class KvListIterator {
   async next() {
     while (this.#limit === undefined || this.#count < this.#limit) {
       if (this.#position < this.#batch.length) {
-        const value = entryAt(this.#batch, this.#position);
-        // Let go of it here: the caller may keep the iterator longer than the entry.
-        this.#batch[this.#position + 1] = undefined;
+        const at = this.#position;
+        const key = this.#batch[at];
         this.#position += ENTRY_FIELDS;
         this.#count++;
-        // A copy: the entry is the caller's to change.
-        this.#boundary = ArrayPrototypeSlice(value.key);
+        // A copy: the entry is the caller's to change. (The bytes of a key that can't be read are not.)
+        this.#boundary = ArrayIsArray(key) ? ArrayPrototypeSlice(key) : key;
+        // Where the entry can't be read this throws, and the next call goes on behind it.
+        const value = entryAt(this.#batch, at);
+        // Let go of it here: the caller may keep the iterator longer than the entry.
+        this.#batch[at + 1] = undefined;
         return { done: false, value };
       }
       if (this.#lastBatch) {

@@ -10,11 +10,11 @@ import {
   op_kv_watch_read,
 } from "ext:core/ops";
 import { codec } from "ext:kv_ext/codec.js";
-import { ENTRY_FIELDS, entryAt } from "ext:kv_ext/entry.js";
+import { ENTRY_FIELDS, entryAt, isUnreadable } from "ext:kv_ext/entry.js";
 
 const { ArrayPrototypeMap, ArrayPrototypePush, ArrayPrototypeSlice, TypeError } = primordials;
 
-/** What the keys are now. */
+/** What the keys are now. Undefined: one of them can't be read. Null: the handle is closed. */
 async function readKeys(handle, watcher, keys) {
   const fields = op_kv_watch_read(watcher, codec);
   if (fields === null) return null;
@@ -23,10 +23,12 @@ async function readKeys(handle, watcher, keys) {
     await op_kv_wait_read(handle, fields);
     const ranges = op_kv_take_read(handle, fields, codec);
     for (let i = 0; i < ranges.length; i++) {
+      if (ranges[i].length > 0 && isUnreadable(ranges[i], 0)) return undefined;
       ArrayPrototypePush(entries, ranges[i].length === 0 ? null : entryAt(ranges[i], 0));
     }
   } else {
     for (let i = 0; i < fields.length; i += ENTRY_FIELDS) {
+      if (isUnreadable(fields, i)) return undefined;
       ArrayPrototypePush(entries, fields[i] === undefined ? null : entryAt(fields, i));
     }
   }
@@ -57,6 +59,11 @@ function watchKeys(handle, keys, options) {
           if (last !== null && !await op_kv_watch_changed(watcher)) break;
           const entries = await readKeys(handle, watcher, watched);
           if (entries === null) break;
+          if (entries === undefined) {
+            // There is no state to hand out until the key is set again, and that one is new.
+            last = [];
+            continue;
+          }
           const stamps = ArrayPrototypeMap(entries, (entry) => entry.versionstamp);
           let changed = last === null || raw;
           for (let i = 0; !changed && i < stamps.length; i++) {

@@ -2,9 +2,10 @@ use deno_core::error::ResourceError;
 use deno_error::JsErrorBox;
 
 use crate::js_value::JsValueError;
-use crate::key::{BigIntTooLargeError, KeyDecodeError};
+use crate::key::{BigIntTooLargeError, Key, KeyDecodeError};
 use crate::selector::SelectorError;
 use crate::store::StoreError;
+use crate::value::ValueDecodeError;
 
 /// Why a call failed, as JavaScript sees it: every variant has the class and the message that a
 /// Deno user knows.
@@ -187,8 +188,28 @@ pub enum KvError {
   #[class(range)]
   #[error("could not deserialize value")]
   Deserialize,
+  /// The same, of the value of this key.
+  #[class(range)]
+  #[error("could not deserialize value: {0}")]
+  DeserializeAt(String),
+  /// A value whose encoding is unknown, of this key.
+  #[class(type)]
+  #[error("{1}: {0}")]
+  ValueAt(String, ValueDecodeError),
   /// The engine refused to serialize and did not say why.
   #[class(type)]
   #[error("The value could not be serialized")]
   Serialize,
+}
+
+impl KvError {
+  /// An error of reading a value, with the key that it is the value of, encoded.
+  pub(crate) fn with_key(self, key: &[u8]) -> Self {
+    let shown = || Key::decode(key).map_or_else(|_| format!("{key:02x?}"), |key| key.to_string());
+    match self {
+      Self::Deserialize => Self::DeserializeAt(shown()),
+      Self::Store(StoreError::Value(error)) => Self::ValueAt(shown(), (*error).clone()),
+      error => error,
+    }
+  }
 }

@@ -34,6 +34,8 @@ pub(crate) type OpenHook = Arc<dyn Fn(&Location) -> Result<Location, JsErrorBox>
 pub struct KvOptions {
   pub(crate) default_path: Option<PathBuf>,
   pub(crate) default_label: Option<String>,
+  pub(crate) default_name: Option<String>,
+  pub(crate) name_prefix: String,
   pub(crate) default_store: Option<Store>,
   pub(crate) open_hook: Option<OpenHook>,
   pub(crate) limits: Limits,
@@ -48,6 +50,8 @@ impl Default for KvOptions {
     Self {
       default_path: None,
       default_label: None,
+      default_name: None,
+      name_prefix: String::new(),
       default_store: None,
       open_hook: None,
       limits: Limits::default(),
@@ -64,6 +68,20 @@ impl KvOptions {
   /// missing. Without this, such a call rejects with a `TypeError`.
   pub fn default_path(mut self, path: impl Into<PathBuf>) -> Self {
     self.default_path = Some(path.into());
+    self
+  }
+
+  /// What `Deno.openKv()` without a name opens, as if the script had given this name: `:memory:`, for one. It goes
+  /// before [`default_path`](Self::default_path). Deno takes it from `DENO_KV_DEFAULT_PATH`, and so does `kv`.
+  pub fn default_name(mut self, name: impl Into<String>) -> Self {
+    self.default_name = Some(name.into());
+    self
+  }
+
+  /// What is put before every name that a script gives, and before the [`default_name`](Self::default_name). Deno
+  /// takes it from `DENO_KV_PATH_PREFIX`, and so does `kv`.
+  pub fn name_prefix(mut self, prefix: impl Into<String>) -> Self {
+    self.name_prefix = prefix.into();
     self
   }
 

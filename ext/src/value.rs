@@ -9,6 +9,14 @@ pub enum Value {
   U64(u64),
   /// Encoding 3: a `Uint8Array`, stored as it is.
   Bytes(Vec<u8>),
+  /// What no version of this library has written: an encoding it does not know, or a U64 that has not 8 bytes.
+  /// It can be stored again as it is, and not be decoded.
+  Unknown {
+    /// The number kept beside the bytes; -1 if there is none.
+    encoding: i64,
+    /// The bytes.
+    bytes: Vec<u8>,
+  },
 }
 
 /// A [`Value`] whose bytes somebody else has.
@@ -20,10 +28,17 @@ pub enum ValueRef<'a> {
   U64(u64),
   /// As [`Value::Bytes`].
   Bytes(&'a [u8]),
+  /// As [`Value::Unknown`].
+  Unknown {
+    /// The number kept beside the bytes.
+    encoding: i64,
+    /// The bytes.
+    bytes: &'a [u8],
+  },
 }
 
 /// A value whose encoding number is unknown, or whose bytes don't fit it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ValueDecodeError {
   /// The encoding number is not 1, 2 or 3.
   #[error("The value encoding {0} is unknown.")]
@@ -40,6 +55,10 @@ impl Value {
       Value::V8(bytes) => ValueRef::V8(bytes),
       Value::U64(number) => ValueRef::U64(*number),
       Value::Bytes(bytes) => ValueRef::Bytes(bytes),
+      Value::Unknown { encoding, bytes } => ValueRef::Unknown {
+        encoding: *encoding,
+        bytes,
+      },
     }
   }
 
@@ -54,15 +73,13 @@ impl Value {
       Value::V8(bytes) => store(bytes, 1),
       Value::U64(number) => store(&number.to_le_bytes(), 2),
       Value::Bytes(bytes) => store(bytes, 3),
+      Value::Unknown { encoding, bytes } => store(bytes, *encoding),
     }
   }
 
   /// The value that was stored as these bytes under this encoding number.
-  ///
-  /// # Errors
-  /// As [`ValueRef::from_stored`].
-  pub fn from_stored(bytes: &[u8], encoding: i64) -> Result<Self, ValueDecodeError> {
-    ValueRef::from_stored(bytes, encoding).map(ValueRef::to_value)
+  pub fn from_stored(bytes: &[u8], encoding: i64) -> Self {
+    ValueRef::from_stored(bytes, encoding).to_value()
   }
 }
 
@@ -73,30 +90,37 @@ impl<'a> ValueRef<'a> {
       ValueRef::V8(bytes) => Value::V8(bytes.to_vec()),
       ValueRef::U64(number) => Value::U64(number),
       ValueRef::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+      ValueRef::Unknown { encoding, bytes } => Value::Unknown {
+        encoding,
+        bytes: bytes.to_vec(),
+      },
     }
   }
 
   /// Size in bytes, as the value limit counts it.
   pub fn size(self) -> usize {
     match self {
-      ValueRef::V8(bytes) | ValueRef::Bytes(bytes) => bytes.len(),
+      ValueRef::V8(bytes) | ValueRef::Bytes(bytes) | ValueRef::Unknown { bytes, .. } => bytes.len(),
       ValueRef::U64(_) => 8,
     }
   }
 
   /// The value that was stored as these bytes under this encoding number.
-  ///
-  /// # Errors
-  /// The encoding is unknown, or a U64 has not 8 bytes.
-  pub fn from_stored(bytes: &'a [u8], encoding: i64) -> Result<Self, ValueDecodeError> {
-    match encoding {
-      1 => Ok(ValueRef::V8(bytes)),
-      2 => bytes
-        .try_into()
-        .map(|bytes| ValueRef::U64(u64::from_le_bytes(bytes)))
-        .map_err(|_| ValueDecodeError::U64Length(bytes.len())),
-      3 => Ok(ValueRef::Bytes(bytes)),
-      unknown => Err(ValueDecodeError::UnknownEncoding(unknown)),
+  pub fn from_stored(bytes: &'a [u8], encoding: i64) -> Self {
+    match (encoding, <[u8; 8]>::try_from(bytes)) {
+      (1, _) => ValueRef::V8(bytes),
+      (2, Ok(number)) => ValueRef::U64(u64::from_le_bytes(number)),
+      (3, _) => ValueRef::Bytes(bytes),
+      _ => ValueRef::Unknown { encoding, bytes },
+    }
+  }
+
+  /// Why the value can't be decoded, if it is [`Unknown`](Self::Unknown).
+  pub fn decode_error(self) -> Option<ValueDecodeError> {
+    match self {
+      ValueRef::Unknown { encoding: 2, bytes } => Some(ValueDecodeError::U64Length(bytes.len())),
+      ValueRef::Unknown { encoding, .. } => Some(ValueDecodeError::UnknownEncoding(encoding)),
+      _ => None,
     }
   }
 }

@@ -37,12 +37,21 @@ pub fn data_dir() -> Result<PathBuf> {
 
 /// How a script's store is opened: a database for each main module.
 pub fn kv_options(main_module: &Url) -> Result<KvOptions> {
-  Ok(
-    KvOptions::default()
-      .storage(data_dir()?, main_module.as_str())
-      // The handler of SIGBUS that this takes is in nobody's way here.
-      .mmap_size(u64::MAX),
-  )
+  let options = KvOptions::default()
+    .storage(data_dir()?, main_module.as_str())
+    // The handler of SIGBUS that this takes is in nobody's way here.
+    .mmap_size(u64::MAX)
+    .open_hook(kv_bootstrap::must_not_be_open_as_file);
+  // As in Deno, an empty one is none.
+  let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+  let options = match named("DENO_KV_DEFAULT_PATH") {
+    Some(name) => options.default_name(name),
+    None => options,
+  };
+  Ok(match named("DENO_KV_PATH_PREFIX") {
+    Some(prefix) => options.name_prefix(prefix),
+    None => options,
+  })
 }
 
 /// The file that `Deno.openKv()` opens in a script.

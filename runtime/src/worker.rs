@@ -59,7 +59,9 @@ impl Worker {
       is_main: true,
       ..RuntimeOptions::default()
     });
-    kv_bootstrap::allow_all(&mut runtime.op_state().borrow_mut());
+    let state = runtime.op_state();
+    kv_bootstrap::allow_all(&mut state.borrow_mut());
+    kv_bootstrap::close_databases_on_exit(&mut state.borrow_mut());
     let started = runtime
       .execute_script(
         "ext:kv/start.js",

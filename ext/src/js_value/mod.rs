@@ -123,7 +123,7 @@ impl Value {
   pub(crate) fn into_clone(self) -> Vec<u8> {
     match self {
       Self::V8(bytes) => bytes,
-      Self::Bytes(bytes) => encode::clone_of(&JsValue::Bytes(bytes)),
+      Self::Bytes(bytes) | Self::Unknown { bytes, .. } => encode::clone_of(&JsValue::Bytes(bytes)),
       Self::U64(number) => {
         let number = JsValue::BigInt(number.into());
         encode::clone_of(&JsValue::object([("value", number)]))
@@ -140,6 +140,7 @@ impl Value {
       Self::U64(number) => Ok(JsValue::U64(*number)),
       Self::Bytes(bytes) => Ok(JsValue::Bytes(bytes.clone())),
       Self::V8(bytes) => decode::value_of(bytes),
+      Self::Unknown { .. } => Err(JsValueError::Malformed),
     }
   }
 }

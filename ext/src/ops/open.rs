@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use deno_core::error::ResourceError;
-use deno_core::url::Url;
 use deno_core::{OpState, op2, v8};
 
 use super::handle::{Handle, HandleObject, OpenHandles, WEIGHT_IN_MEMORY, WEIGHT_OF_FILE};
@@ -15,44 +14,20 @@ use crate::options::KvOptions;
 use crate::store::sqlite;
 use crate::store::{Backend, StoreError, Traced};
 
-/// What a path given to `openKv` means.
-fn locate(path: &str) -> Result<Location, KvError> {
-  if path == ":memory:" {
-    return Ok(Location::Memory);
-  }
-  if path.is_empty() {
-    return Err(KvError::EmptyFilename);
-  }
-  if path.starts_with(':') {
-    return Err(KvError::FilenameStartsWithColon);
-  }
-  if path.contains('\0') {
-    return Err(KvError::FilenameNul);
-  }
-  if path.starts_with("http://") || path.starts_with("https://") {
-    return Err(KvError::Remote(path.into()));
-  }
-  if path.starts_with("file:") {
-    // Read as a URL, like every file: string in Deno, and not as SQLite's own kind of URI, whose
-    // parameters could switch locking off.
-    return Url::parse(path)
-      .ok()
-      .filter(|url| url.query().is_none())
-      .and_then(|url| url.to_file_path().ok())
-      .map(Location::File)
-      .ok_or_else(|| KvError::FilenameUrl(path.into()));
-  }
-  Ok(Location::File(PathBuf::from(path)))
-}
-
-/// The same path from the root, without `.` and `..`. Where that would be another file, because a part
-/// of the path is a symbolic link, the store refuses the path.
+/// The same path from the root, without `.` and `..`.
 fn normalize(path: &Path) -> std::io::Result<PathBuf> {
   let mut normal = PathBuf::new();
   for part in std::path::absolute(path)?.components() {
     match part {
       Component::CurDir => {}
       Component::ParentDir => {
+        // What is above the folder that a link leads to is not what is above the link.
+        if normal.is_symlink() {
+          return Err(std::io::Error::other(format!(
+            "{} is a symbolic link; give the path it points to",
+            normal.display()
+          )));
+        }
         normal.pop();
       }
       part => normal.push(part),
@@ -81,8 +56,9 @@ fn allow(options: &KvOptions, location: Location) -> Result<Location, KvError> {
   hook(&location).map_err(KvError::Denied)
 }
 
-/// Makes the folder of the default database, if it is missing.
-fn make_default_folder(path: &Path, label: Option<&str>) -> Result<(), KvError> {
+/// Makes the folder of the default database, if it is missing. Returns the path without symbolic links: the
+/// script has not named it, and a home may be reached through one.
+fn make_default_folder(path: &Path, label: Option<&str>) -> Result<PathBuf, KvError> {
   let folder = path.parent().unwrap_or(Path::new(""));
   let failed = |source| KvError::DefaultFolder {
     path: folder.display().to_string(),
@@ -95,7 +71,11 @@ fn make_default_folder(path: &Path, label: Option<&str>) -> Result<(), KvError> 
       std::fs::write(file, format!("{label}\n")).map_err(failed)?;
     }
   }
-  Ok(())
+  let folder = folder.canonicalize().map_err(failed)?;
+  Ok(match path.file_name() {
+    Some(name) => folder.join(name),
+    None => path.to_path_buf(),
+  })
 }
 
 /// Opens a database; returns a ticket for its handle. A file that may take its time is opened on a thread
@@ -138,9 +118,10 @@ async fn open(
   path: Option<String>,
   options: &KvOptions,
 ) -> Result<(Arc<dyn Backend>, i64), KvError> {
-  let is_default = path.is_none();
-  let asked = match path {
-    Some(path) => locate(&path)?,
+  let name = path.or_else(|| options.default_name.clone());
+  let is_default = name.is_none();
+  let asked = match name {
+    Some(name) => Location::parse(&[&options.name_prefix, name.as_str()].concat())?,
     None => Location::File(options.default_path.clone().ok_or(KvError::NoDefaultPath)?),
   };
   let location = allow(options, asked)?;
@@ -148,15 +129,13 @@ async fn open(
   let (opened, weight) = match location {
     Location::Memory => (sqlite::open_memory(&sqlite), WEIGHT_IN_MEMORY),
     Location::File(path) => {
-      if is_default {
-        make_default_folder(&path, options.default_label.as_deref())?;
-      }
+      let path = match is_default {
+        true => make_default_folder(&path, options.default_label.as_deref())?,
+        false => path,
+      };
       let opened = match sqlite::open_file_at_once(&path, &sqlite) {
         Some(result) => result,
-        None => deno_core::unsync::spawn_blocking(move || sqlite::open_file(&path, &sqlite))
-          .await
-          // The runtime is shutting down.
-          .unwrap_or(Err(StoreError::Stopped)),
+        None => sqlite::open_file_on_thread(path, sqlite).await,
       };
       (opened, WEIGHT_OF_FILE)
     }
@@ -176,17 +155,6 @@ mod tests {
   use super::*;
 
   #[test]
-  fn a_path_is_a_file_unless_it_says_otherwise() {
-    assert_eq!(locate(":memory:").unwrap(), Location::Memory);
-    assert_eq!(locate("./:x").unwrap(), Location::File("./:x".into()));
-    #[cfg(unix)]
-    assert_eq!(
-      locate("file:///tmp/a%20b").unwrap(),
-      Location::File("/tmp/a b".into())
-    );
-  }
-
-  #[test]
   fn a_path_has_one_form() {
     for path in ["/a/b", "/a/./b", "/a/x/../b", "/../a//b/"] {
       assert_eq!(
@@ -196,19 +164,5 @@ mod tests {
       );
     }
     assert!(normalize(Path::new("b")).unwrap().is_absolute());
-  }
-
-  #[test]
-  fn what_is_no_file_is_refused() {
-    assert!(matches!(locate(""), Err(KvError::EmptyFilename)));
-    assert!(matches!(
-      locate(":x"),
-      Err(KvError::FilenameStartsWithColon)
-    ));
-    assert!(matches!(locate("a\0b"), Err(KvError::FilenameNul)));
-    assert!(matches!(locate("https://db"), Err(KvError::Remote(_))));
-    for uri in ["file:///tmp/a?mode=memory", "file://host/a?vfs=unix-none"] {
-      assert!(matches!(locate(uri), Err(KvError::FilenameUrl(_))), "{uri}");
-    }
   }
 }

@@ -4,9 +4,11 @@ use std::rc::Rc;
 
 use deno_core::{op2, v8};
 
-use super::codec::Codec;
+use deno_error::JsErrorClass;
+
+use super::codec::{Codec, view_bytes};
 use super::handle::{Handle, HandleObject};
-use super::key::{self, KeyDecoder};
+use super::key::{self, KeyDecoder, bytes_to_v8};
 use super::value::versionstamp_to_v8;
 use super::{rethrow, value};
 use crate::error::KvError;
@@ -54,8 +56,22 @@ impl<'s, 'c> FlatEntries<'s, 'c> {
   }
 
   fn push(&mut self, scope: &mut v8::PinScope<'s, '_>, entry: EntryRef<'_>) -> Result<(), KvError> {
-    let key = self.keys.decode(scope, entry.key)?.into();
-    let value = value::to_v8(scope, entry.value, self.codec)?;
+    let key = match self.keys.decode(scope, entry.key) {
+      Ok(key) => key.into(),
+      Err(KvError::KeyDecode(error)) => {
+        // The bytes, for a list to go on behind them.
+        let key = bytes_to_v8(scope, entry.key.to_vec())?.into();
+        return self.push_unreadable(scope, key, error.into());
+      }
+      Err(error) => return Err(error),
+    };
+    let value = match value::to_v8(scope, entry.value, self.codec) {
+      Ok(value) => value,
+      Err(error) => {
+        let error = error.with_key(entry.key);
+        return self.push_unreadable(scope, key, error);
+      }
+    };
     let versionstamp = match self.versionstamp {
       Some((same, string)) if same == entry.versionstamp => string,
       _ => {
@@ -72,6 +88,24 @@ impl<'s, 'c> FlatEntries<'s, 'c> {
   fn push_missing(&mut self, scope: &mut v8::PinScope<'s, '_>, key: v8::Local<'s, v8::Value>) {
     let null = v8::null(scope).into();
     self.fields.extend([key, null, null]);
+  }
+
+  /// The error in place of the value, and no versionstamp: `js/entry.js` throws it when it comes to the entry,
+  /// and the others can be had.
+  fn push_unreadable(
+    &mut self,
+    scope: &mut v8::PinScope<'s, '_>,
+    key: v8::Local<'s, v8::Value>,
+    error: KvError,
+  ) -> Result<(), KvError> {
+    let message = v8::String::new(scope, &error.to_string()).ok_or(KvError::Pending)?;
+    let error = match &*error.get_class() {
+      "RangeError" => v8::Exception::range_error(scope, message),
+      _ => v8::Exception::type_error(scope, message),
+    };
+    let undefined = v8::undefined(scope).into();
+    self.fields.extend([key, error, undefined]);
+    Ok(())
   }
 
   fn finish(self, scope: &mut v8::PinScope<'s, '_>) -> v8::Local<'s, v8::Value> {
@@ -131,7 +165,8 @@ fn get<'s>(
         Some(parts) => parts.to_array(scope),
         None => KeyDecoder::new(1).decode(scope, &encoded)?.into(),
       };
-      let value = value::owned_to_v8(scope, held.value, codec)?;
+      let value = value::owned_to_v8(scope, held.value, codec);
+      let value = value.map_err(|error| error.with_key(&encoded))?;
       [key, value, versionstamp_to_v8(scope, held.versionstamp)?]
     }
     // The caller's own key.
@@ -368,7 +403,11 @@ pub fn op_kv_cursor<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   v8::tc_scope!(let scope, scope);
   let cursor = selector(scope, prefix, start, end).and_then(|selector| {
-    let boundary = key::encode(scope, boundary)?;
+    let boundary = match v8::Local::<v8::Uint8Array>::try_from(boundary) {
+      // Of a key that can't be decoded.
+      Ok(bytes) => view_bytes(bytes.into()),
+      Err(_) => key::encode(scope, boundary)?,
+    };
     let cursor = selector.cursor(&boundary)?;
     v8::String::new(scope, &cursor)
       .map(Into::into)

@@ -9,6 +9,7 @@ use super::rethrow;
 #[cfg(feature = "quickjs")]
 use super::structured_clone::{deserialize, serialize};
 use crate::error::KvError;
+use crate::store::StoreError;
 use crate::value::{Value, ValueRef};
 use crate::versionstamp::Versionstamp;
 
@@ -25,9 +26,15 @@ pub(super) fn to_v8<'s>(
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, KvError> {
   match value {
-    ValueRef::V8(bytes) => deserialize(scope, bytes, codec),
+    // Whatever a maker of host objects has thrown: the value can't be had.
+    ValueRef::V8(bytes) => deserialize(scope, bytes, codec).map_err(|_| KvError::Deserialize),
     ValueRef::Bytes(bytes) => Ok(bytes_to_v8(scope, bytes.to_vec())?.into()),
     ValueRef::U64(number) => codec.make_u64(scope, number),
+    unknown => Err(
+      unknown
+        .decode_error()
+        .map_or(KvError::Deserialize, |error| StoreError::from(error).into()),
+    ),
   }
 }
 

@@ -27,6 +27,7 @@ enum Kind {
   V8,
   U64(u64),
   Bytes,
+  Unknown(i64),
 }
 
 /// One of [`Entries`]: a key that is set, its value, and the commit that wrote it.
@@ -57,6 +58,7 @@ impl Entries {
       ValueRef::V8(bytes) => (bytes, Kind::V8),
       ValueRef::U64(number) => (&[], Kind::U64(number)),
       ValueRef::Bytes(bytes) => (bytes, Kind::Bytes),
+      ValueRef::Unknown { encoding, bytes } => (bytes, Kind::Unknown(encoding)),
     };
     // For both at once: most reads are of one entry.
     self.bytes.reserve(key.len() + bytes.len());
@@ -95,6 +97,7 @@ impl Entries {
         Kind::V8 => ValueRef::V8(bytes),
         Kind::U64(number) => ValueRef::U64(number),
         Kind::Bytes => ValueRef::Bytes(bytes),
+        Kind::Unknown(encoding) => ValueRef::Unknown { encoding, bytes },
       },
       versionstamp: row.versionstamp,
     })
@@ -123,8 +126,12 @@ mod tests {
       Value::U64(u64::MAX),
       Value::Bytes(vec![]),
       Value::Bytes(vec![3; 1000]),
+      Value::Unknown {
+        encoding: 7,
+        bytes: vec![4],
+      },
     ];
-    let keys: [&[u8]; 4] = [b"", b"a", b"bc", b"d"];
+    let keys: [&[u8]; 5] = [b"", b"a", b"bc", b"d", b"e"];
     let mut entries = Entries::default();
     assert!(entries.is_empty());
     assert_eq!(entries.first(), None);
@@ -132,7 +139,7 @@ mod tests {
     for (i, (key, value)) in keys.into_iter().zip(&values).enumerate() {
       entries.push(key, value.as_ref(), versionstamp(i));
     }
-    assert_eq!(entries.len(), 4);
+    assert_eq!(entries.len(), 5);
     for (i, entry) in entries.iter().enumerate() {
       assert_eq!(entry.key, keys[i]);
       let held = Held {
@@ -141,7 +148,7 @@ mod tests {
       };
       assert_eq!(entry.to_held(), held);
     }
-    assert_eq!(entries.iter().count(), 4);
-    assert_eq!(entries.get(4), None);
+    assert_eq!(entries.iter().count(), 5);
+    assert_eq!(entries.get(5), None);
   }
 }

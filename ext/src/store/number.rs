@@ -20,7 +20,7 @@ impl Number {
     match value {
       Value::U64(number) => Some(Self::U64(*number)),
       Value::V8(bytes) => read(bytes).unwrap_or_default(),
-      Value::Bytes(_) => None,
+      Value::Bytes(_) | Value::Unknown { .. } => None,
     }
   }
 

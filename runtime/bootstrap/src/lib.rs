@@ -3,6 +3,7 @@
 //! A crate of its own because two programs need the very same list: `runtime/build.rs`, which
 //! makes the snapshot, and the runtime that starts from it.
 
+mod files;
 mod ops;
 
 use std::rc::Rc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use deno_core::Extension;
 
 pub use deno_os::ExitCode;
+pub use files::must_not_be_open_as_file;
 pub use ops::{OutputGate, Script, TestEvents, TestSink, no_color};
 
 /// What the extensions need to know of the process. Nothing of it is in the snapshot.
@@ -80,7 +82,7 @@ pub fn extensions(config: Config) -> Vec<Extension> {
       deno_web::InMemoryBroadcastChannel::default(),
     ),
     deno_io::deno_io::init(Some(deno_io::Stdio::default())),
-    deno_fs::deno_fs::init(Rc::new(deno_fs::RealFs)),
+    deno_fs::deno_fs::init(Rc::new(files::Files)),
     deno_os::deno_os::init(Some(config.exit_code)),
     kv_ext::init(config.kv),
     kv_bootstrap::init(config.script),
@@ -93,4 +95,12 @@ pub fn allow_all(state: &mut deno_core::OpState) {
   use deno_permissions::{PermissionsContainer, RuntimePermissionDescriptorParser};
   let parser = RuntimePermissionDescriptorParser::new(sys_traits::impls::RealSys);
   state.put(PermissionsContainer::allow_all(Arc::new(parser)));
+}
+
+/// Lets `Deno.exit()` close all databases first: what was written in an `unload` listener is committed, and each
+/// is one file.
+pub fn close_databases_on_exit(state: &mut deno_core::OpState) {
+  let mut callbacks = deno_os::OpExitCallbacks::default();
+  callbacks.push(Box::new(kv_ext::store::sqlite::close_all));
+  state.put(callbacks);
 }

@@ -30,9 +30,9 @@ impl Location {
       });
     }
     let path = args.db.clone().unwrap_or_else(|| ":memory:".into());
-    let file = match path.as_str() {
-      ":memory:" => None,
-      path => Some(Path::new(path).to_path_buf()),
+    let file = match kv_ext::Location::parse(&path)? {
+      kv_ext::Location::File(file) => Some(file),
+      _ => None,
     };
     Ok(Self {
       script: None,

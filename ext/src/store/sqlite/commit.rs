@@ -417,8 +417,11 @@ impl Commit<'_, '_> {
         Ok(Value::from_stored(bytes, row.get(1)?))
       })
       .optional()?
+      .map(|value| match value.as_ref().decode_error() {
+        Some(error) => Err(WriteError::Refused(error.into())),
+        None => Ok(value),
+      })
       .transpose()
-      .map_err(|error| WriteError::Refused(error.into()))
   }
 
   fn combine_u64(

@@ -1,12 +1,12 @@
 //! How a connection to a file is made, and what can be wrong with the file.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{mapped, schema};
+use super::{limit, mapped, registry, schema};
 use crate::store::StoreError;
 
 /// The connection that writes, and whether the file may be written at all.
@@ -22,6 +22,11 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<WriteConnect
   let mut connection = open(path, flags, busy_timeout).map_err(failed)?;
   let deadline = Instant::now() + busy_timeout;
   // Also the first look into the file: one that is no database is refused here.
+  let foreign = retry(deadline, || schema::foreign(&connection)).map_err(failed)?;
+  if let Some(reason) = foreign {
+    let path = path.to_path_buf();
+    return Err(StoreError::CannotOpen { path, reason });
+  }
   let found = retry(deadline, || schema::version(&connection)).map_err(failed)?;
   if found > schema::NEWEST {
     return Err(StoreError::NewerFormat {
@@ -43,6 +48,7 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<WriteConnect
   } else {
     retry(deadline, || {
       connection.pragma_update(None, "journal_mode", "wal")?;
+      connection.pragma_update(None, "journal_size_limit", LOG_SIZE_LIMIT)?;
       // A commit is on disk before it is answered.
       connection.pragma_update(None, "synchronous", "full")
     })
@@ -65,9 +71,18 @@ pub(super) fn opens_quickly(path: &Path) -> bool {
 
 /// Where SQLite keeps the log of a file.
 pub(super) fn log_path(path: &Path) -> PathBuf {
-  let mut log = path.as_os_str().to_owned();
-  log.push("-wal");
-  log.into()
+  beside(path, "-wal")
+}
+
+/// Where it keeps the index of the log.
+pub(super) fn log_index_path(path: &Path) -> PathBuf {
+  beside(path, "-shm")
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+  let mut name = path.as_os_str().to_owned();
+  name.push(suffix);
+  name.into()
 }
 
 /// Opens one more connection to a file that the writer has opened. It waits for no lock. So many bytes of
@@ -77,6 +92,7 @@ pub(super) fn reader(path: &Path, mmap_size: u64) -> rusqlite::Result<Connection
   let access = OpenFlags::SQLITE_OPEN_READ_WRITE;
   let connection = open_mapped(path, access, Duration::ZERO, mmap_size)?;
   connection.pragma_update(None, "query_only", true)?;
+  limit::watch(&connection)?;
   connection.set_prepared_statement_cache_capacity(STATEMENTS);
   Ok(connection)
 }
@@ -92,6 +108,9 @@ pub(super) fn checkpointer(path: &Path) -> rusqlite::Result<Connection> {
 /// In bytes: enough for the inner pages of a file of some ten million keys. It is taken as pages are
 /// read, so that a small database takes little.
 pub(super) const PAGE_CACHE: u32 = 16 << 20;
+
+/// In bytes. A log that somebody's long read has kept from starting over is cut to this when it does.
+const LOG_SIZE_LIMIT: u32 = 32 << 20;
 
 /// More than there are different statements in this module.
 const STATEMENTS: usize = 32;
@@ -110,9 +129,25 @@ fn open_mapped(
   let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
   let connection = mapped::open(path, flags, mmap_size)?;
   connection.busy_timeout(busy_timeout)?;
+  distrust_file(&connection)?;
   // Negative: KiB, and not pages.
   connection.pragma_update(None, "cache_size", -i64::from(PAGE_CACHE >> 10))?;
   Ok(connection)
+}
+
+/// What SQLite's page on defence against the dark arts asks for, of files that others may have made: nothing in
+/// the schema runs. (https://www.sqlite.org/security.html)
+fn distrust_file(connection: &Connection) -> rusqlite::Result<()> {
+  use rusqlite::config::DbConfig;
+  for (config, on) in [
+    (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+    (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+    (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+    (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+  ] {
+    connection.set_db_config(config, on)?;
+  }
+  connection.pragma_update(None, "cell_size_check", true)
 }
 
 /// SQLite doesn't wait for every lock itself: not for the one that changes the journal mode, and
@@ -140,20 +175,107 @@ fn cannot_open(path: &Path, busy_timeout: Duration, error: rusqlite::Error) -> S
     error.sqlite_error_code(),
     Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
   ) {
-    let reason = if path.is_dir() {
-      "it is a folder".to_owned()
-    } else {
-      match fs::OpenOptions::new().read(true).open(path) {
-        Ok(_) => "the folder it is in can't be written, and SQLite keeps its log there".to_owned(),
-        Err(error) => error.to_string(),
-      }
-    };
+    let reason = why_not(path);
     return StoreError::CannotOpen {
       path: path.to_path_buf(),
       reason,
     };
   }
   StoreError::from_sqlite(path, busy_timeout.as_millis() as u64, error)
+}
+
+/// What keeps SQLite, which does not say, from opening a file.
+fn why_not(path: &Path) -> String {
+  let bytes = path.as_os_str().len();
+  if bytes > MAX_PATH_BYTES {
+    return format!("its path has {bytes} bytes, and SQLite takes {MAX_PATH_BYTES}");
+  }
+  if path.is_dir() {
+    return IS_A_FOLDER.into();
+  }
+  // Closing a descriptor of a file that is open as a database drops the locks that this process has on it.
+  if !registry::is_open(path)
+    && let Err(error) = fs::File::open(path)
+  {
+    return error.to_string();
+  }
+  "the folder it is in can't be written, and SQLite keeps its log there. To read it from a medium that can't be \
+   written, take it out of WAL mode first: PRAGMA journal_mode = DELETE"
+    .into()
+}
+
+/// SQLite's limit, less what it appends to make the name of the log.
+const MAX_PATH_BYTES: usize = 504;
+
+const IS_A_FOLDER: &str = "it is a folder";
+
+/// Whether a file has one name only. SQLite derives the name of the log from that of the file: under two names it
+/// has two logs, and whoever opens it by one does not see what is in the other.
+///
+/// # Errors
+/// It has several.
+pub(super) fn must_have_one_name(path: &Path) -> Result<(), StoreError> {
+  let refuse = |reason: String| {
+    let path = path.to_path_buf();
+    Err(StoreError::CannotOpen { path, reason })
+  };
+  #[cfg(unix)]
+  {
+    use std::os::unix::fs::MetadataExt;
+    if let Ok(metadata) = fs::metadata(path)
+      && metadata.is_file()
+      && metadata.nlink() > 1
+    {
+      let names = metadata.nlink();
+      return refuse(format!(
+        "it has {names} names (hard links), each of which would have a log of its own: remove the others, or open \
+         a copy"
+      ));
+    }
+  }
+  if is_mounted(path) {
+    return refuse(
+      "it is mounted by itself, and its log would be outside the mount: mount the folder it is in"
+        .into(),
+    );
+  }
+  Ok(())
+}
+
+/// Whether the file itself, and not a folder above it, is a bind mount.
+fn is_mounted(path: &Path) -> bool {
+  // Where there is no such file, nothing tells.
+  let Ok(mounts) = fs::read("/proc/self/mountinfo") else {
+    return false;
+  };
+  let path = path.as_os_str().as_encoded_bytes();
+  let mut lines = mounts.split(|byte| *byte == b'\n');
+  // The fifth field, as proc(5) has it.
+  lines.any(|line| {
+    let mount_point = line.split(|byte| *byte == b' ').nth(4);
+    mount_point.is_some_and(|escaped| unescape(escaped) == path)
+  })
+}
+
+/// The kernel writes spaces, and what else would end a field, as three octal digits behind a backslash.
+fn unescape(field: &[u8]) -> Vec<u8> {
+  let mut bytes = Vec::with_capacity(field.len());
+  let mut rest = field;
+  while let Some((&byte, after)) = rest.split_first() {
+    let octal = after.first_chunk::<3>().filter(|_| byte == b'\\');
+    let octal = octal.and_then(|digits| std::str::from_utf8(digits).ok());
+    match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+      Some(escaped) => {
+        bytes.push(escaped);
+        rest = &after[3..];
+      }
+      None => {
+        bytes.push(byte);
+        rest = after;
+      }
+    }
+  }
+  bytes
 }
 
 /// The absolute path of a database file, by one name for all the ways to write it.
@@ -168,6 +290,15 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
   };
   let absolute = std::path::absolute(path).map_err(|error| cannot_open(error.to_string()))?;
   let absolute = without_system_links(absolute);
+  // A path that ends so names no file, and the separator is lost on the way.
+  if path
+    .as_os_str()
+    .as_encoded_bytes()
+    .last()
+    .is_some_and(|&byte| is_separator(byte.into()))
+  {
+    return Err(cannot_open(IS_A_FOLDER.into()));
+  }
   for part in absolute.ancestors() {
     if fs::symlink_metadata(part).is_ok_and(|metadata| metadata.is_symlink()) {
       let reason = format!(
@@ -178,7 +309,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     }
   }
   let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
-    return Err(cannot_open("it is a folder".into()));
+    return Err(cannot_open(IS_A_FOLDER.into()));
   };
   match fs::canonicalize(folder) {
     Ok(folder) => Ok(folder.join(name)),
@@ -200,4 +331,29 @@ fn without_system_links(path: PathBuf) -> PathBuf {
     }
   }
   path
+}
+
+#[cfg(test)]
+mod tests {
+  use super::*;
+
+  #[test]
+  fn mount_points_are_read_as_the_kernel_writes_them() {
+    assert_eq!(unescape(b"/a\\040b\\134c"), b"/a b\\c");
+    assert_eq!(unescape(b"/a\\04"), b"/a\\04");
+    assert!(is_mounted(Path::new("/")) || !Path::new("/proc/self/mountinfo").exists());
+    assert!(!is_mounted(Path::new("/proc/self/mountinfo/no")));
+  }
+
+  #[cfg(unix)]
+  #[test]
+  fn a_file_of_two_names_is_refused() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("kv");
+    fs::write(&path, "").unwrap();
+    must_have_one_name(&path).unwrap();
+    fs::hard_link(&path, folder.path().join("other")).unwrap();
+    let error = must_have_one_name(&path).unwrap_err().to_string();
+    assert!(error.contains("hard links"), "{error}");
+  }
 }

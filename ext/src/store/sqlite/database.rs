@@ -1,13 +1,14 @@
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
 use super::committer::Committer;
 use super::dispatcher::QueueListener;
 use super::events::{Events, Host};
+use super::limit::{self, Abandoned};
 use super::order::Order;
 use super::reader::{self, Budget, ReadError};
 use super::readers::{Readers, Snapshot};
@@ -28,7 +29,8 @@ const INLINE_ENTRIES: u64 = 128;
 
 /// What such a read may cost: when its values turn out to be large, or the disk slow, the reader
 /// thread does it instead. In a millisecond, 256 KB are read ten times.
-const INLINE_BUDGET: Budget = Budget::new(256 << 10, Some(Duration::from_micros(500)));
+const INLINE_BUDGET: Budget = Budget::new(256 << 10, Some(INLINE_TIME));
+const INLINE_TIME: Duration = Duration::from_micros(500);
 
 /// What an entry of a read that waits behind writes counts as, where groups of a commit are kept small.
 const ORDERED_ENTRY_BYTES: usize = 1024;
@@ -97,6 +99,27 @@ impl Database {
     self.file_id
   }
 
+  /// The file, its log, and the index of that.
+  pub(super) fn files(&self) -> [FileId; 3] {
+    [
+      self.file_id,
+      FileId::of(&connect::log_path(&self.path)),
+      FileId::of(&connect::log_index_path(&self.path)),
+    ]
+  }
+
+  /// Ends what is going on around the file, commits what waits, and closes it.
+  pub(super) fn close(&self) {
+    // Who waits is told, and the caretaker's connection closed.
+    self.events.close();
+    self.readers.close();
+    // The writer ends once it has answered everything. The last connection to
+    // close moves the WAL into the database file and removes it: the file is whole on its own.
+    if let Some(writer) = &self.writer {
+      writer.close(CLOSE_TIMEOUT);
+    }
+  }
+
   /// Reads what takes no longer than the calling thread can spare.
   fn read_now<T>(
     &self,
@@ -131,6 +154,7 @@ impl Database {
     self: &Arc<Self>,
     ranges: Vec<ReadRange>,
     snapshot: Option<Snapshot>,
+    abandoned: &Abandoned,
   ) -> Result<Answer<Vec<Entries>>, StoreError> {
     let mut thread = lock(&self.read_thread);
     let jobs = match &*thread {
@@ -144,14 +168,16 @@ impl Database {
       }
     };
     let (reply, answer) = answer_channel(None);
-    let database = self.clone();
+    let (database, abandoned) = (self.clone(), abandoned.clone());
+    let now_ms = self.options.clock.now_ms();
     let read: Read = Box::new(move || {
       let result = match snapshot {
         Some(snapshot) => database.readers.read_from(snapshot, |connection| {
-          let now_ms = database.options.clock.now_ms();
-          reader::snapshot_read(connection, &ranges, now_ms, &Budget::UNLIMITED)
+          limit::while_wanted(&abandoned, || {
+            reader::snapshot_read(connection, &ranges, now_ms, &Budget::UNLIMITED)
+          })
         }),
-        None => database.read_patiently(&ranges),
+        None => limit::while_wanted(&abandoned, || database.read_patiently(&ranges)),
       };
       let result = result.map_err(|error| database.explain(error));
       // Before the answer: whoever got it may close the database, and expects it closed.
@@ -173,6 +199,8 @@ pub(super) struct OpenFile {
   database: Arc<Database>,
   durability: Durability,
   order: Order,
+  /// The handle was closed: nobody wants what is being read for it.
+  abandoned: Abandoned,
 }
 
 impl OpenFile {
@@ -181,13 +209,14 @@ impl OpenFile {
       database,
       durability,
       order: Order::default(),
+      abandoned: Abandoned::default(),
     }
   }
 
   /// Reads behind what this handle has asked for, by the queue of the writer.
   fn read_in_order(&self, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Entries>>, StoreError> {
     let Some(writer) = &self.database.writer else {
-      return self.database.read_later(ranges, None);
+      return self.database.read_later(ranges, None, &self.abandoned);
     };
     let (reply, answer) = answer_channel(Some(writer.clone()));
     let bytes = usize::try_from(entries(&ranges)).map_or(usize::MAX, |entries| {
@@ -217,11 +246,14 @@ impl Backend for OpenFile {
     }
     if entries(&ranges) <= INLINE_ENTRIES {
       let result = database.read_now(|connection, now_ms| {
-        reader::snapshot_read(connection, &ranges, now_ms, &INLINE_BUDGET)
+        limit::until(Instant::now() + INLINE_TIME, || {
+          reader::snapshot_read(connection, &ranges, now_ms, &INLINE_BUDGET)
+        })
       });
       match result {
         // The thread can take its time.
         Err(ReadError::TooLong) => {}
+        Err(ReadError::Sqlite(error)) if limit::is_interrupted(&error) => {}
         Err(ReadError::Sqlite(error)) if is_busy(&error) => {}
         result => return Answer::Now(result.map_err(|error| database.explain(error))),
       }
@@ -229,7 +261,7 @@ impl Backend for OpenFile {
     // What is asked for later must not be seen: the snapshot is taken now, or the read has its place among
     // the writes.
     match database.readers.snapshot() {
-      Ok(Some(snapshot)) => database.read_later(ranges, Some(snapshot)),
+      Ok(Some(snapshot)) => database.read_later(ranges, Some(snapshot), &self.abandoned),
       Ok(None) => self.read_in_order(ranges),
       Err(error) if is_busy(&error) => self.read_in_order(ranges),
       Err(error) => Err(database.explain(error.into())),
@@ -281,6 +313,13 @@ impl Backend for OpenFile {
   }
 }
 
+impl Drop for OpenFile {
+  fn drop(&mut self) {
+    // This is the one place that sets it.
+    let _ = self.abandoned.set(Instant::now());
+  }
+}
+
 /// One who listens to the queue of a file that may only be read: no message can be taken out of it.
 struct ReadOnlyListener {
   path: PathBuf,
@@ -302,13 +341,6 @@ impl Listener for ReadOnlyListener {
 
 impl Drop for Database {
   fn drop(&mut self) {
-    // Who waits is told, and the caretaker's connection closed.
-    self.events.close();
-    self.readers.close();
-    // The writer ends once it has answered everything. The last connection to
-    // close moves the WAL into the database file and removes it: the file is whole on its own.
-    if let Some(writer) = self.writer.take() {
-      writer.close(CLOSE_TIMEOUT);
-    }
+    self.close();
   }
 }

@@ -17,6 +17,7 @@ mod dispatcher;
 mod events;
 mod file_methods;
 mod in_place;
+mod limit;
 mod log_room;
 mod log_state;
 mod mapped;
@@ -37,13 +38,13 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use database::OpenFile;
 
-use super::{Backend, Clock, Durability, StoreError, SystemClock};
+use super::{Backend, Clock, Durability, StoreError, SystemClock, answer_channel};
 
 /// How a SQLite store behaves.
 #[derive(Clone)]
@@ -96,6 +97,39 @@ pub fn open_file_at_once(
 ) -> Option<Result<Arc<dyn Backend>, StoreError>> {
   let opened = registry::open_at_once(path, options)?;
   Some(opened.map(|database| Arc::new(OpenFile::new(database, options.durability)) as _))
+}
+
+/// The same as [`open_file`], on a thread of its own.
+///
+/// # Errors
+/// As [`open_file`], or no thread can be started.
+pub async fn open_file_on_thread(
+  path: PathBuf,
+  options: SqliteOptions,
+) -> Result<Arc<dyn Backend>, StoreError> {
+  let (reply, answer) = answer_channel(None);
+  let for_file = path.clone();
+  thread::spawn(&for_file, "kv-open", move || {
+    // Nobody waits any more: the runtime is gone, and the file is closed again.
+    let _ = reply.send(open_file(&path, &options));
+  })?;
+  answer.wait().await
+}
+
+/// Whether a file is open as a database in this process, by whatever name, or belongs to one that is: its `-wal` or
+/// its `-shm`.
+///
+/// Such a file must not be opened by other means than SQLite: closing any descriptor of it drops all POSIX locks
+/// that the process has on it, and other processes then take it for a file that nobody uses.
+pub fn is_open(path: &Path) -> bool {
+  registry::is_open(path)
+}
+
+/// Commits what waits for all files that are open in this process, and closes them, whoever still has them. To be
+/// called when the process is about to end without dropping what it has, as by `std::process::exit`: the log is
+/// moved into each file. Calls on them fail afterwards.
+pub fn close_all() {
+  registry::close_all();
 }
 
 /// A database in memory, empty, that only this handle sees.

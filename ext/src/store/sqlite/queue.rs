@@ -283,11 +283,17 @@ fn stored_deadline(connection: &Connection, running: &Running) -> rusqlite::Resu
 
 /// The first time in a column, if there is one.
 pub(super) fn first(connection: &Connection, sql: &str) -> rusqlite::Result<Option<u64>> {
-  let ms: Option<i64> = connection
+  connection
     .prepare_cached(sql)?
-    .query_row([], |row| row.get(0))
-    .optional()?;
-  Ok(ms.map(|ms| ms.try_into().unwrap_or(0)))
+    .query_row([], |row| {
+      Ok(match row.get_ref(0)? {
+        ValueRef::Integer(ms) => ms.try_into().unwrap_or(0),
+        // A fraction, in a damaged file; Rust's conversion ends at the ends of the type.
+        ValueRef::Real(ms) => ms as u64,
+        _ => 0,
+      })
+    })
+    .optional()
 }
 
 /// A time as the tables have it. Beyond the end of SQLite's integers is as good as at their end.

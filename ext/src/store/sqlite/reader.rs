@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, ffi, params};
 
 use super::mapped;
 use crate::store::{Entries, Held, ReadRange, StoreError};
@@ -18,11 +18,10 @@ const REVERSE: &str = "SELECT v, v_encoding, version, k FROM kv
   WHERE k >= ?1 AND k < ?2 AND (+expiration_ms < 0 OR +expiration_ms > ?3)
   ORDER BY k DESC LIMIT ?4";
 
-/// A failure inside SQLite, or a row that no version of this store has written.
+/// A failure inside SQLite, or the end of a budget.
 #[derive(Debug)]
 pub(super) enum ReadError {
   Sqlite(rusqlite::Error),
-  Row(StoreError),
   /// The read is longer than the caller's thread can spare.
   TooLong,
 }
@@ -32,7 +31,6 @@ impl ReadError {
   pub(super) fn explain(self, explain: impl FnOnce(rusqlite::Error) -> StoreError) -> StoreError {
     match self {
       Self::Sqlite(error) => explain(error),
-      Self::Row(error) => error,
       // Whoever sets a budget reads again without one.
       Self::TooLong => StoreError::Stopped,
     }
@@ -143,6 +141,9 @@ fn read_range(
   while let Some(row) = rows.next()? {
     let (value, versionstamp) = held(row)?;
     let key = row.get_ref(3)?.as_bytes().map_err(rusqlite::Error::from)?;
+    if !follows(&entries, key, range.reverse) {
+      return Err(damaged("keys are out of order").into());
+    }
     bytes += value.size();
     entries.push(key, value, versionstamp);
     let is_late = entries.len() % ROWS_A_LOOK == 0
@@ -154,11 +155,36 @@ fn read_range(
   Ok(entries)
 }
 
-/// What a row holds, where SQLite has it.
+/// Whether a key comes after those that were read. In a damaged tree, a range may come back to where it was, and
+/// never end.
+fn follows(entries: &Entries, key: &[u8], reverse: bool) -> bool {
+  let last = entries
+    .len()
+    .checked_sub(1)
+    .and_then(|last| entries.get(last));
+  last.is_none_or(|last| match reverse {
+    true => key < last.key,
+    false => key > last.key,
+  })
+}
+
+fn damaged(what: &str) -> rusqlite::Error {
+  let code = ffi::Error::new(ffi::SQLITE_CORRUPT);
+  let message = format!("database disk image is malformed: {what}");
+  rusqlite::Error::SqliteFailure(code, Some(message))
+}
+
+/// What a row holds, where SQLite has it. Columns of other types than the tables declare, in a damaged file,
+/// make a value that can't be decoded: the rest of the range can.
 fn held<'a>(row: &'a Row<'_>) -> Result<(ValueRef<'a>, Versionstamp), ReadError> {
-  let bytes = row.get_ref(0)?.as_bytes().map_err(rusqlite::Error::from)?;
-  let value =
-    ValueRef::from_stored(bytes, row.get(1)?).map_err(|error| ReadError::Row(error.into()))?;
-  let version: i64 = row.get(2)?;
+  let encoding = row.get_ref(1)?.as_i64().unwrap_or(-1);
+  let value = match row.get_ref(0)?.as_bytes() {
+    Ok(bytes) => ValueRef::from_stored(bytes, encoding),
+    Err(_) => ValueRef::Unknown {
+      encoding: -1,
+      bytes: &[],
+    },
+  };
+  let version = row.get_ref(2)?.as_i64().unwrap_or(0);
   Ok((value, Versionstamp::from_version(version as u64)))
 }

@@ -65,9 +65,34 @@ fn open_in(
   {
     return Ok(database);
   }
+  connect::must_have_one_name(&path)?;
   let database = Arc::new(Database::open(path, options, patience)?);
   *shared = Arc::downgrade(&database);
   Ok(database)
+}
+
+/// The databases that are open in this process.
+fn all_open() -> Vec<Arc<Database>> {
+  // One that is being opened has its slot locked.
+  let open = lock(&OPEN);
+  let slots = open.values().filter_map(|slot| slot.try_lock().ok());
+  slots.filter_map(|slot| slot.upgrade()).collect()
+}
+
+/// Whether a file is open as a database, or is the log of one, or the index of its log.
+pub(super) fn is_open(path: &Path) -> bool {
+  let file = FileId::of(path);
+  file != FileId(None)
+    && all_open()
+      .iter()
+      .any(|database| database.files().contains(&file))
+}
+
+/// Commits what waits, and closes all databases, whoever still has them: the process is about to end.
+pub(super) fn close_all() {
+  for database in all_open() {
+    database.close();
+  }
 }
 
 /// Locks a mutex whose data is whole even if a thread has panicked while it held the lock.

@@ -44,6 +44,61 @@ const MIGRATIONS: [&str; 3] = [
 /// The newest format version this program knows.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
 
+/// The tables, by the names that nothing else may have.
+const TABLES: [&str; 5] = [
+  "migration_state",
+  "data_version",
+  "kv",
+  "queue",
+  "queue_running",
+];
+
+/// What a table of ours never declares, and what would change the meaning of a write, or run an expression.
+const FOREIGN_CLAUSES: [&str; 7] = [
+  "on conflict",
+  "check",
+  "generated",
+  " as (",
+  "references",
+  "collate",
+  "unique",
+];
+
+/// What is in the schema that this store has not made, and that would change what its statements do. Other
+/// tables are nobody's business.
+pub(super) fn foreign(connection: &Connection) -> rusqlite::Result<Option<String>> {
+  let mut statement =
+    connection.prepare("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema")?;
+  let mut rows = statement.query([])?;
+  while let Some(row) = rows.next()? {
+    let column = |index| Ok::<_, rusqlite::Error>(row.get_ref(index)?.as_str()?.to_lowercase());
+    let (kind, name, table, sql) = (column(0)?, column(1)?, column(2)?, column(3)?);
+    let sql: Vec<&str> = sql.split_whitespace().collect();
+    let sql = sql.join(" ");
+    let is_ours = TABLES.contains(&name.as_str());
+    if is_ours && (kind != "table" || sql.starts_with("create virtual")) {
+      return Ok(Some(format!(
+        "its {name} is not the table that Deno KV makes, but a {kind}"
+      )));
+    }
+    if !TABLES.contains(&table.as_str()) {
+      continue;
+    }
+    if kind == "trigger" {
+      return Ok(Some(format!(
+        "it has a trigger, {name}, on the table {table}, which Deno KV has not made: drop it first"
+      )));
+    }
+    if let Some(clause) = FOREIGN_CLAUSES.iter().find(|clause| sql.contains(**clause)) {
+      return Ok(Some(format!(
+        "its {kind} {name} is not as Deno KV makes it: it has \"{}\"",
+        clause.trim()
+      )));
+    }
+  }
+  Ok(None)
+}
+
 /// The format version of the file: 0 for one with no tables of ours. Changes nothing.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
   let exists: bool = connection.query_row(

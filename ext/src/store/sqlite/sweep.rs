@@ -9,7 +9,9 @@ use super::task::Outcome;
 const EXPIRED: &str = "SELECT k FROM kv WHERE expiration_ms >= 0 AND expiration_ms <= ?1
   ORDER BY expiration_ms LIMIT ?2";
 const REMOVE: &str = "DELETE FROM kv WHERE k = ?1";
+// Text, in a damaged file, sorts behind all numbers.
 pub(super) const NEXT_EXPIRY: &str = "SELECT expiration_ms FROM kv WHERE expiration_ms >= 0
+  AND expiration_ms <= 9223372036854775807
   ORDER BY expiration_ms LIMIT 1";
 
 /// Rows for one transaction: they may lie on as many pages, which take a millisecond or two. Who wants

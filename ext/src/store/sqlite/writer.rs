@@ -169,6 +169,9 @@ impl Writer {
   /// no longer than `timeout`: where another process keeps the file locked, the thread goes on alone.
   pub(super) fn close(&self, timeout: Duration) {
     let mut state = lock(&self.state);
+    if state.thread == Thread::Ended {
+      return;
+    }
     state.closing = true;
     if state.thread == Thread::NotStarted {
       let committer = state.committer.take();

@@ -3,8 +3,10 @@
 mod commits;
 mod expiry;
 mod garbage;
+mod hostile_files;
 #[cfg(target_os = "linux")]
 mod mapped;
+mod order;
 mod queue;
 mod snapshots;
 mod watch;
@@ -544,16 +546,39 @@ fn a_value_that_can_not_be_read_spoils_its_own_key_only() {
     .execute_batch(
       "INSERT INTO kv (k, v, v_encoding, version) VALUES
          (CAST('encoding' AS BLOB), x'00', 9, 1), (CAST('short' AS BLOB), x'00', 2, 1),
-         (CAST('text' AS BLOB), 5, 'x', 1);",
+         (CAST('text' AS BLOB), 5, 'x', 1), (CAST('version' AS BLOB), x'00', 3, 'x');",
     )
     .unwrap();
-  for bad in ["encoding", "short", "text"] {
-    let read = store
-      .snapshot_read(vec![ReadRange::point(bad.into())])
-      .wait_blocking();
-    assert!(read.is_err(), "{bad}");
-  }
-  assert_eq!(text(&*store, "good").as_deref(), Some("1"));
+  let mut found = store
+    .snapshot_read(vec![range("", "~", 100, false)])
+    .wait_blocking()
+    .unwrap();
+  let entries = found.pop().unwrap();
+  let readable = |entry: &EntryRef<'_>| entry.value.decode_error().is_none();
+  let readable: Vec<_> = entries
+    .iter()
+    .map(|entry| (entry.key.to_vec(), readable(&entry)))
+    .collect();
+  let expected = [
+    ("encoding", false),
+    ("good", true),
+    ("short", false),
+    ("text", false),
+    ("version", true),
+  ];
+  assert_eq!(
+    readable,
+    expected.map(|(key, readable)| (key.into(), readable))
+  );
+  let sum = mutation("short", MutationKind::Sum(Value::U64(1)));
+  assert!(commit(&*store, vec![sum]).is_err());
+  commit(
+    &*store,
+    vec![mutation("short", MutationKind::Delete), set("text", "new")],
+  )
+  .unwrap();
+  assert_eq!(get(&*store, "short"), None);
+  assert_eq!(text(&*store, "text").as_deref(), Some("new"));
 }
 
 #[test]
