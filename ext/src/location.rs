@@ -1,8 +1,9 @@
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 
 use deno_core::url::Url;
 
 use crate::error::KvError;
+use crate::store::StoreError;
 
 /// Where a database is, as an embedder's hook sees it
 /// ([`KvOptions::open_hook`](crate::KvOptions::open_hook)).
@@ -44,6 +45,13 @@ impl Location {
         .and_then(|url| url.to_file_path().ok())
         .map(Self::File)
         .ok_or_else(|| KvError::FilenameUrl(name.into()));
+    }
+    // A path that ends so names no file, and what makes it absolute drops the separator.
+    if name.ends_with(is_separator) {
+      return Err(KvError::Open(StoreError::CannotOpen {
+        path: name.into(),
+        reason: "it is a folder".into(),
+      }));
     }
     Ok(Self::File(PathBuf::from(name)))
   }

@@ -124,9 +124,17 @@ fn a_value_that_is_garbage_spoils_its_own_key_only() {
        ]) {
          let error;
          try { await call(); } catch (e) { error = e; }
-         assert(error instanceof RangeError && error.message === 'could not deserialize value', error);
+         assert(error instanceof RangeError && error.message.startsWith('could not deserialize value: [') && error.message.includes('bad'), error);
        }
-       assert((await kv.get(['good'])).value === 1, 'good');",
+       assert((await kv.get(['good'])).value === 1, 'good');
+       // The iterator's next call goes on behind it.
+       const list = kv.list({ prefix: [] }, { batchSize: 1 });
+       let error;
+       try { await list.next(); } catch (e) { error = e; }
+       assert(error instanceof RangeError, error);
+       const { value } = await list.next();
+       assert(value.key[0] === 'good', 'good');
+       assert((await list.next()).done, 'done');",
     );
   }
 }
@@ -213,4 +221,51 @@ fn a_runtime_that_is_dropped_while_it_watches_and_listens_lets_go_of_everything(
      kv.close();",
   );
   assert!(!wal(&path).exists());
+}
+
+/// What looks like a host object, and prototypes that hand out what is half-built.
+#[test]
+fn nothing_of_a_script_runs_while_a_value_is_read() {
+  let mut embedder = with_kv(KvOptions::default());
+  embedder.run(
+    "const kv = await Deno.openKv(':memory:');
+     const brand = Symbol.for('Deno.core.hostObject');
+     let description;
+     const host = { [brand]: () => description };
+     const value = [{ a: 1 }, host, host, new Map([[1, host]])];
+     const seen = [];
+     const spied = ['type', 'length', 'kind', '0', '1'];
+     for (const made of [{ kind: 'x' }, { type: { b: 1 } }, { type: 'toString' }, { type: '__proto__' }, 7]) {
+       description = made;
+       await kv.set(['a'], value);
+       await kv.atomic().set(['b'], value).commit();
+       for (const name of spied) {
+         Object.defineProperty(Object.prototype, name, {
+           get() { seen.push([name, this]); },
+           configurable: true,
+         });
+       }
+       for (const name of [Symbol.toPrimitive, 'toString', 'valueOf']) {
+         Object.defineProperty(Object.prototype, name, {
+           value() { seen.push([name, this]); return 'x'; },
+           configurable: true,
+           writable: true,
+         });
+       }
+       const errors = [];
+       for (let i = 0; i < 100; i++) {
+         for (const call of [
+           () => kv.get(['a']),
+           () => kv.getMany([['a'], ['b']]),
+           () => kv.list({ prefix: [] }, { batchSize: 5 }).next(),
+         ]) {
+           try { await call(); errors.push(null); } catch (error) { errors.push(error); }
+         }
+       }
+       for (const name of [...spied, Symbol.toPrimitive, 'toString', 'valueOf']) delete Object.prototype[name];
+       const ofOurs = seen.filter(([, self]) => Array.isArray(self) || self?.a === 1 || self?.b === 1);
+       assert(ofOurs.length === 0, ofOurs.map(([name]) => String(name)).join());
+       assert(errors.every((error) => error instanceof RangeError), String(errors[0]));
+     }",
+  );
 }

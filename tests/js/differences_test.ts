@@ -162,3 +162,29 @@ Deno.test(
     assertEquals([...some, ...others].sort((a, b) => a - b), [...Array(1000).keys()]);
   }),
 );
+
+Deno.test(
+  "what could not be read back, or deleted, is refused",
+  withKv(async (kv) => {
+    const keys = (count: number) => Array.from({ length: count }, (_, i) => ["u", i]);
+    await kv.enqueue("m", { keysIfUndelivered: keys(10), delay: 60_000 });
+    const refused: [Deno.KvKey[], string][] = [
+      [keys(11), "Too many keys in keysIfUndelivered (max 10)"],
+      [[[]], "key cannot be empty"],
+      [[["x".repeat(2047)]], "Key too large for write (max 2048 bytes)"],
+    ];
+    for (const [keysIfUndelivered, message] of refused) {
+      await assertRejects(() => kv.enqueue("m", { keysIfUndelivered }), TypeError, message);
+    }
+    const long = (length: number): Deno.KvKey => ["x".repeat(length), (kv as Any).commitVersionstamp()];
+    await kv.set(long(2024), 1);
+    await assertRejects(() => kv.set(long(2025), 1), TypeError, "Key too large for write (max 2048 bytes)");
+    const nested = (levels: number) => {
+      let value: unknown = 1;
+      for (let i = 0; i < levels; i++) value = [value];
+      return value;
+    };
+    await kv.set(["deep"], nested(1000));
+    await assertRejects(() => kv.set(["deep"], nested(2001)), RangeError);
+  }),
+);

@@ -77,8 +77,8 @@ fn durability_is_full_or_relaxed() {
   );
 }
 
-/// A database that is larger than SQLite's cache, and a script that reads all of it, cuts it short if it is
-/// told to, reads it again, and waits.
+/// A database that is larger than SQLite's cache, and a script that reads all of it, waits until it is cut short if
+/// it is told to, reads it again, and waits.
 #[cfg(target_os = "linux")]
 fn large_database() -> TempDir {
   let folder = project(&[
@@ -99,7 +99,9 @@ fn large_database() -> TempDir {
        console.log(await read());
        console.log(/kv\\.sqlite3$/m.test(Deno.readTextFileSync('/proc/self/maps')));
        if (Deno.args[0] === 'cut') {
-         Deno.truncateSync('kv.sqlite3', 8192);
+         while (Deno.statSync('kv.sqlite3').size > 8192) {
+           await new Promise((resolve) => setTimeout(resolve, 10));
+         }
          // What SQLite says depends on whether the reads before have kept their snapshot.
          await new Promise((resolve) => setTimeout(resolve, 500));
          await read().catch((error) => console.log(error.message));
@@ -143,7 +145,23 @@ fn a_large_database_is_mapped_unless_it_should_not_be() {
     }
     let mut command = kv(copy.path());
     command.args(["run", "--mmap-size", bytes, "read.ts", "cut"]);
-    success(command.current_dir(copy.path())).replace(copy.path().to_str().unwrap(), "")
+    let mut child = command
+      .current_dir(copy.path())
+      .stdout(Stdio::piped())
+      .spawn()
+      .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut printed = String::new();
+    for _ in 0..2 {
+      output.read_line(&mut printed).unwrap();
+    }
+    let database = std::fs::OpenOptions::new()
+      .write(true)
+      .open(copy.path().join("kv.sqlite3"));
+    database.unwrap().set_len(8192).unwrap();
+    output.read_to_string(&mut printed).unwrap();
+    assert!(child.wait().unwrap().success(), "{printed}");
+    printed.replace(copy.path().to_str().unwrap(), "")
   });
   assert_eq!(errors[1].lines().count(), 4, "{}", errors[1]);
   errors[1] = errors[1].replacen("true\ntrue\n", "true\nfalse\n", 1);
@@ -808,4 +826,114 @@ fn a_module_that_a_later_import_reaches_again() {
   let mut command = kv(folder.path());
   command.arg("main.ts").current_dir(folder.path());
   assert_eq!(success(&mut command), "ab cab\n");
+}
+
+#[test]
+fn a_file_that_is_open_as_a_database_is_not_opened_as_a_file() {
+  let folder = project(&[(
+    "a.ts",
+    "const file = Deno.openSync('early.sqlite3', { create: true, write: true });
+     const attempt = async (what) => {
+       try { await what(); console.log('fine'); } catch (e) { console.log(e.name); }
+     };
+     await attempt(() => Deno.openKv('early.sqlite3'));
+     file.close();
+     await attempt(() => Deno.openKv('early.sqlite3'));
+     const kv = await Deno.openKv('kv.sqlite3');
+     await kv.set([1], 1);
+     Deno.writeTextFileSync('other', '');
+     Deno.symlinkSync('kv.sqlite3', 'link');
+     for (const name of ['kv.sqlite3', 'kv.sqlite3-wal', 'kv.sqlite3-shm', 'link']) {
+       await attempt(() => Deno.readFile(name));
+       await attempt(() => Deno.openSync(name));
+       await attempt(() => Deno.copyFile(name, 'copy'));
+       await attempt(() => Deno.copyFileSync('other', name));
+       await attempt(() => Deno.truncate(name));
+       await attempt(() => Deno.writeTextFile(name, ''));
+     }
+     await attempt(() => Deno.stat('kv.sqlite3'));
+     kv.close();
+     await attempt(() => Deno.readFile('kv.sqlite3'));",
+  )]);
+  let mut command = kv(folder.path());
+  let printed = success(command.args(["run", "a.ts"]).current_dir(folder.path()));
+  let expected = format!("Error\nfine\n{}fine\nfine\n", "Error\n".repeat(24));
+  assert_eq!(printed, expected);
+}
+
+#[test]
+fn exit_keeps_what_was_written_and_leaves_one_file() {
+  let folder = project(&[
+    (
+      "a.ts",
+      "const kv = await Deno.openKv('kv.sqlite3');
+       kv.listenQueue(() => {});
+       const late = await Deno.openKv('kv.sqlite3');
+       addEventListener('unload', () => { for (let i = 0; i < 30; i++) late.set(['late', i], i); });
+       await kv.set(['early'], 1);
+       kv.close();
+       Deno.exit(3);",
+    ),
+    (
+      "b.ts",
+      "const kv = await Deno.openKv('kv.sqlite3');
+       let found = 0;
+       for await (const _ of kv.list({ prefix: [] })) found++;
+       console.log(found);",
+    ),
+  ]);
+  let mut command = kv(folder.path());
+  let output = command.args(["run", "a.ts"]).current_dir(folder.path());
+  assert_eq!(output.output().unwrap().status.code(), Some(3));
+  for name in ["kv.sqlite3-wal", "kv.sqlite3-shm"] {
+    assert!(!folder.path().join(name).exists(), "{name}");
+  }
+  let mut command = kv(folder.path());
+  let printed = success(command.args(["run", "b.ts"]).current_dir(folder.path()));
+  assert_eq!(printed, "31\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_of_databases_are_read_as_deno_reads_them() {
+  let folder = project(&[(
+    "a.ts",
+    "try {
+       const kv = await Deno.openKv(Deno.args[0]);
+       await kv.set([1], 1);
+       console.log('fine');
+     } catch (error) { console.log(error.message); }",
+  )]);
+  let run = |environment: &[(&str, &str)], name: &[&str]| {
+    let mut command = kv(folder.path());
+    command.envs(environment.iter().copied());
+    success(
+      command
+        .args(["run", "a.ts"])
+        .args(name)
+        .current_dir(folder.path()),
+    )
+  };
+  let exists = |name: &str| folder.path().join(name).exists();
+  assert_eq!(run(&[], &["file:app.db"]), "fine\n");
+  assert!(exists("app.db"));
+  assert!(run(&[], &["folder/"]).contains("it is a folder"));
+  assert_eq!(
+    run(&[("DENO_KV_DEFAULT_PATH", "default.db")], &[]),
+    "fine\n"
+  );
+  assert!(exists("default.db"));
+  let prefix = ("DENO_KV_PATH_PREFIX", "pre-");
+  assert_eq!(run(&[prefix], &["x"]), "fine\n");
+  assert_eq!(run(&[prefix, ("DENO_KV_DEFAULT_PATH", "y")], &[]), "fine\n");
+  assert!(exists("pre-x") && exists("pre-y"));
+  // A home that is reached through a link, which the user did not name.
+  std::fs::create_dir(folder.path().join("home")).unwrap();
+  std::os::unix::fs::symlink("home", folder.path().join("link")).unwrap();
+  let data = folder.path().join("link");
+  assert_eq!(
+    run(&[("KV_DATA_DIR", data.to_str().unwrap())], &[]),
+    "fine\n"
+  );
+  assert!(run(&[], &["link/app.db"]).contains("is a symbolic link"));
 }

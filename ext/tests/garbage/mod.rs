@@ -49,9 +49,7 @@ pub fn cursor(bytes: &[u8]) {
 /// A value in a file: what can be read of it is written, and read as the same again.
 pub fn value(bytes: &[u8]) {
   for encoding in 0..4 {
-    let Ok(value) = Value::from_stored(bytes, encoding) else {
-      continue;
-    };
+    let value = Value::from_stored(bytes, encoding);
     let _ = value.deserialize::<serde_json::Value>();
     if let Ok(read) = value.to_js() {
       let written = Value::from(read.clone()).to_js().unwrap();
