@@ -234,7 +234,7 @@ fn nothing_of_a_script_runs_while_a_value_is_read() {
      const host = { [brand]: () => description };
      const value = [{ a: 1 }, host, host, new Map([[1, host]])];
      const seen = [];
-     const spied = ['type', 'length', 'kind', '0', '1'];
+     const spied = ['type', 'kind', 'description'];
      for (const made of [{ kind: 'x' }, { type: { b: 1 } }, { type: 'toString' }, { type: '__proto__' }, 7]) {
        description = made;
        await kv.set(['a'], value);
