@@ -69,7 +69,10 @@ impl<'s> Codec<'s> {
     let by_type = v8::Local::<v8::Object>::try_from(by_type).map_err(|_| KvError::Deserialize)?;
     // Own properties only: those of a prototype are the script's.
     let name = self.get_own(scope, object, "type")?;
-    let name = name.and_then(|name| v8::Local::<v8::Name>::try_from(name).ok());
+    // Not by the conversion alone: on QuickJS it calls the toString of an object.
+    let name = name
+      .filter(|name| name.is_string())
+      .and_then(|name| v8::Local::<v8::Name>::try_from(name).ok());
     let name = name.ok_or(KvError::Deserialize)?;
     if by_type.has_own_property(scope, name) != Some(true) {
       return Err(KvError::Deserialize);
