@@ -1,5 +1,8 @@
 //! `kv`: runs and tests JavaScript and TypeScript with Deno KV.
 
+#[macro_use]
+mod screenful;
+
 mod cli;
 mod database;
 mod fmt_error;

@@ -110,6 +110,102 @@ fn every_value_has_a_form_in_json() {
     circular.contains(r#""value":{"a":{"$circular":true}}"#),
     "{circular}"
   );
+  let nested = "(() => { let a = []; for (let i = 0; i < 150; i++) a = [a]; return a })()";
+  success(&mut on(folder.path(), &["set", "[3]", nested]));
+  let deep = success(&mut on(folder.path(), &["get", "[3]"]));
+  assert!(deep.contains(r#"[[{"$deep":true}]]"#), "{deep}");
+}
+
+/// Makes the stored value of a key one that nothing can read.
+fn spoil(folder: &Path, key: &[u8]) {
+  let file = rusqlite::Connection::open(folder.join("data.sqlite3")).unwrap();
+  let sql = "UPDATE kv SET v = x'ff0f99', v_encoding = 1 WHERE k = ?";
+  assert_eq!(file.execute(sql, [key]).unwrap(), 1);
+}
+
+#[test]
+fn a_value_that_can_not_be_read_is_named_and_the_rest_is_listed() {
+  let folder = TempDir::new().unwrap();
+  let folder = folder.path();
+  for key in ["['a']", "['b']", "['c']"] {
+    success(&mut on(folder, &["set", key, "1"]));
+  }
+  spoil(folder, b"\x02b\0");
+  for order in [&["list"][..], &["list", "--reverse"]] {
+    let list = on(folder, order).output().unwrap();
+    assert_eq!(list.status.code(), Some(1));
+    let (shown, errors) = (stdout(&list), stderr(&list));
+    assert_eq!(shown.lines().count(), 2, "{shown}");
+    assert!(shown.contains(r#"["a"]"#) && shown.contains(r#"["c"]"#));
+    assert!(
+      errors.starts_with("error: ") && errors.contains(r#"["b"]"#),
+      "{errors}"
+    );
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+  }
+  let get = failure(&mut on(folder, &["get", "['b']"]));
+  assert!(get.contains(r#"["b"]"#), "{get}");
+
+  success(&mut on(folder, &["delete", "['b']"]));
+  let list = success(&mut on(folder, &["list"]));
+  assert_eq!(list.lines().count(), 2, "{list}");
+  let again = failure(&mut on(folder, &["delete", "['b']"]));
+  assert_eq!(again, "['b'] is not set\n");
+}
+
+/// Values of a few bytes, which are large once they are written out.
+const LARGE: [(&str, &str); 4] = [
+  (
+    "dag",
+    "(() => { let a = []; for (let i = 0; i < 40; i++) a = [a, a]; return a })()",
+  ),
+  ("hole", "new Array(2 ** 32 - 1)"),
+  (
+    "names",
+    "Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`k${i}`, i]))",
+  ),
+  ("again", "new Array(500).fill({ text: 'x'.repeat(30_000) })"),
+];
+
+#[test]
+fn any_value_is_shown_in_a_second_and_a_screenful() {
+  let folder = TempDir::new().unwrap();
+  let folder = folder.path();
+  for (key, value) in LARGE {
+    success(&mut on(folder, &["set", &format!("['{key}']"), value]));
+  }
+  let get = |key: &str| {
+    let started = std::time::Instant::now();
+    let line = success(&mut on(folder, &["get", &format!("['{key}']")]));
+    // A build for debugging on a machine that does other things too.
+    assert!(started.elapsed() < std::time::Duration::from_secs(10));
+    assert!(line.len() < 400_000, "{key}: {}", line.len());
+    let end = line.find(r#","versionstamp""#).unwrap();
+    line[line.find(r#""value":"#).unwrap() + 8..end].to_owned()
+  };
+  assert!(get("dag").contains(r#"{"$repeated":true}"#));
+  assert_eq!(
+    get("hole"),
+    r#"{"$sparse":{"length":4294967295,"elements":[]}}"#
+  );
+  assert!(get("names").ends_with(r#""k4999":4999}"#));
+  let again: serde_json::Value = serde_json::from_str(&get("again")).unwrap();
+  assert_eq!(again.as_array().unwrap().len(), 500);
+  assert_eq!(again[0], again[1]);
+  assert_eq!(again[499], serde_json::json!({ "$repeated": true }));
+
+  let mut input = String::new();
+  for (key, _) in LARGE {
+    input += &format!("(await kv.get(['{key}'])).value\n");
+  }
+  // Deeper than any value that can be set, which a file of Deno's may hold, and any object at the prompt.
+  input += "(() => { let a = []; for (let i = 0; i < 3000; i++) a = [a]; return a })()\n";
+  let shown = repl(folder, &["--db", "data.sqlite3"], &input);
+  assert!(shown.status.success(), "{}", stderr(&shown));
+  let shown = stdout(&shown);
+  assert!(shown.len() < 5 * 20_500, "{}", shown.len());
+  assert!(shown.contains("<4294967295 empty items>"), "{shown}");
+  assert!(shown.contains("… 4802 more lines"), "{shown}");
 }
 
 #[test]

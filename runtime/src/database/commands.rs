@@ -9,7 +9,7 @@ use crate::cli::DatabaseArgs;
 use crate::worker::{CallArgument, Worker};
 
 /// Evaluates keys and values, which are JavaScript, and prints what is found.
-const SHELL: &str = include_str!("shell.js");
+const SHELL: &str = with_screenful!("database/shell.js");
 
 /// One command on a database.
 pub struct Request {
@@ -46,5 +46,5 @@ pub async fn run(database: &DatabaseArgs, request: Request) -> Result<i32> {
   if let Some(message) = answer["error"].as_str() {
     bail!("{message}");
   }
-  Ok(if answer["found"] == false { 1 } else { 0 })
+  Ok(if answer["failed"] == true { 1 } else { 0 })
 }

@@ -28,73 +28,104 @@
     return parts;
   }
 
+  /** Levels of a value that are printed in JSON: what reads it has a limit of its own, often 128. */
+  const LEVELS = 100;
+  /** Characters that objects may take which a value holds more than once. */
+  const REPEATED = 65_536;
+  /** Holes that are printed one by one, in an array that has fewer elements than holes. */
+  const HOLES = 16;
+
   /** JSON for any value: an object with one name, which begins with $, is what JSON has no form for. */
-  function plain(value, above = new Set()) {
-    switch (typeof value) {
-      case "bigint":
-        return { $bigint: `${value}` };
-      case "undefined":
-        return { $undefined: true };
-      case "number":
-        return Number.isFinite(value) && !Object.is(value, -0)
-          ? value
-          : { $number: Object.is(value, -0) ? "-0" : `${value}` };
-      case "object":
-        break;
-      default:
-        return value;
+  function jsonOf(value) {
+    const above = new Set();
+    const printed = new Map();
+    let room = REPEATED;
+
+    function json(value) {
+      switch (typeof value) {
+        case "bigint":
+          return `{"$bigint":"${value}"}`;
+        case "undefined":
+          return `{"$undefined":true}`;
+        case "number":
+          if (Number.isFinite(value) && !Object.is(value, -0)) return `${value}`;
+          return `{"$number":"${Object.is(value, -0) ? "-0" : value}"}`;
+        case "object":
+          break;
+        default:
+          return JSON.stringify(value);
+      }
+      if (value === null) return "null";
+      if (above.has(value)) return `{"$circular":true}`;
+      const before = printed.get(value);
+      if (before !== undefined) {
+        // Where a cycle was cut depends on where the object was met first.
+        if (before.length > room || before.includes(`"$circular"`)) return `{"$repeated":true}`;
+        room -= before.length;
+        return before;
+      }
+      if (above.size === LEVELS) return `{"$deep":true}`;
+      above.add(value);
+      const text = ofObject(value, json);
+      above.delete(value);
+      printed.set(value, text);
+      return text;
     }
-    if (value === null) return null;
-    if (above.has(value)) return { $circular: true };
-    above.add(value);
-    const result = ofObject(value, (inner) => plain(inner, above));
-    above.delete(value);
-    return result;
+
+    return json(value);
   }
 
-  function ofObject(value, inner) {
-    if (Array.isArray(value)) {
-      const elements = [];
-      // A hole is read as undefined, as JavaScript reads it.
-      for (let i = 0; i < value.length; i++) elements.push(inner(value[i]));
-      return elements;
-    }
-    if (value instanceof Uint8Array) return { $bytes: base64(value) };
-    if (value instanceof ArrayBuffer) return { $ArrayBuffer: base64(new Uint8Array(value)) };
+  const array = (parts) => `[${parts.join(",")}]`;
+  const string = (text) => JSON.stringify(text);
+
+  function ofObject(value, json) {
+    if (Array.isArray(value)) return ofArray(value, json);
+    if (value instanceof Uint8Array) return `{"$bytes":"${base64(value)}"}`;
+    if (value instanceof ArrayBuffer) return `{"$ArrayBuffer":"${base64(new Uint8Array(value))}"}`;
     if (value instanceof DataView) {
-      return { $DataView: base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) };
+      const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+      return `{"$DataView":"${base64(bytes)}"}`;
     }
     if (ArrayBuffer.isView(value)) {
-      return { [`$${value.constructor.name}`]: Array.from(value, inner) };
+      return `{"$${value.constructor.name}":${array(Array.from(value, json))}}`;
     }
-    if (value instanceof Deno.KvU64) return { $u64: `${value.value}` };
+    if (value instanceof Deno.KvU64) return `{"$u64":"${value.value}"}`;
     if (value instanceof Date) {
-      return { $date: Number.isNaN(value.getTime()) ? null : value.toISOString() };
+      return `{"$date":${Number.isNaN(value.getTime()) ? null : string(value.toISOString())}}`;
     }
-    if (value instanceof RegExp) return { $regexp: [value.source, value.flags] };
+    if (value instanceof RegExp) {
+      return `{"$regexp":[${string(value.source)},${string(value.flags)}]}`;
+    }
     if (value instanceof Map) {
-      return { $map: Array.from(value, ([k, v]) => [inner(k), inner(v)]) };
+      return `{"$map":${array(Array.from(value, ([k, v]) => array([json(k), json(v)])))}}`;
     }
-    if (value instanceof Set) return { $set: Array.from(value, inner) };
+    if (value instanceof Set) return `{"$set":${array(Array.from(value, json))}}`;
     if (value instanceof Error) {
-      return { $error: { name: value.name, message: value.message } };
+      return `{"$error":{"name":${string(`${value.name}`)},"message":${string(`${value.message}`)}}}`;
     }
     if (
       value instanceof Boolean || value instanceof Number || value instanceof String ||
       value instanceof BigInt
     ) {
-      return { $boxed: inner(value.valueOf()) };
+      return `{"$boxed":${json(value.valueOf())}}`;
     }
     const names = Object.keys(value);
-    const properties = {};
-    for (const name of names) {
-      Object.defineProperty(properties, name, {
-        value: inner(value[name]),
-        enumerable: true,
-        configurable: true,
-      });
+    const properties = `{${names.map((name) => `${string(name)}:${json(value[name])}`).join(",")}}`;
+    return names.length === 1 && names[0].startsWith("$") ? `{"$object":${properties}}` : properties;
+  }
+
+  function ofArray(value, json) {
+    const { length } = value;
+    const indexes = Object.keys(value).filter((name) => /^\d+$/.test(name));
+    const holes = length - indexes.length;
+    if (holes > HOLES && holes > indexes.length) {
+      const elements = array(indexes.map((index) => `[${index},${json(value[index])}]`));
+      return `{"$sparse":{"length":${length},"elements":${elements}}}`;
     }
-    return names.length === 1 && names[0].startsWith("$") ? { $object: properties } : properties;
+    const elements = [];
+    // A hole is read as undefined, as JavaScript reads it.
+    for (let i = 0; i < length; i++) elements.push(json(value[i]));
+    return array(elements);
   }
 
   function base64(bytes) {
@@ -104,13 +135,21 @@
   }
 
   function line({ key, value, versionstamp }) {
-    return JSON.stringify({ key: plain(key), value: plain(value), versionstamp }) + "\n";
+    return `{"key":${jsonOf(key)},"value":${jsonOf(value)},"versionstamp":${string(versionstamp)}}\n`;
   }
 
   const colors = !Deno.noColor;
-  const show = (value) =>
-    Deno.inspect(value, { colors, depth: 20, iterableLimit: 1000, strAbbreviateSize: 100_000 });
+  const show = (value) => screenful(value, colors, 20);
   const dim = (text) => colors ? `\x1b[2m${text}\x1b[0m` : text;
+
+  /** Where a list is; undefined before its first entry. */
+  function cursorOf(entries) {
+    try {
+      return entries.cursor;
+    } catch {
+      return undefined;
+    }
+  }
 
   /** Prints in pieces of some size; false once nobody reads any more. */
   class Output {
@@ -140,12 +179,12 @@
       const entry = await kv.get(wanted);
       if (entry.versionstamp === null) {
         console.error(`${text} is not set`);
-        return { found: false };
+        return { failed: true };
       }
       output.write(
         terminal ? `${show(entry.value)}\n${dim(`versionstamp ${entry.versionstamp}`)}\n` : line(entry),
       );
-      return { found: true };
+      return {};
     },
 
     async list(kv, request, terminal, output) {
@@ -160,12 +199,27 @@
       const options = { reverse, limit: limit ?? undefined };
       // On a terminal, what is there is shown at once.
       if (!terminal) options.batchSize = Math.min(limit ?? 1000, 1000);
-      for await (const entry of kv.list(selector, options)) {
+      const entries = kv.list(selector, options);
+      let failed = false;
+      while (true) {
+        const before = cursorOf(entries);
+        let next;
+        try {
+          next = await entries.next();
+        } catch (error) {
+          // The list goes on after an entry that can't be read, and nowhere after any other error.
+          if (cursorOf(entries) === before) throw error;
+          output.flush();
+          console.error(`error: ${error.message}`);
+          failed = true;
+          continue;
+        }
+        if (next.done) return { failed };
+        const entry = next.value;
         const text = terminal ? `${show(entry.key)} ${show(entry.value)}\n` : line(entry);
-        if (!output.write(text)) return {};
+        if (!output.write(text)) return { failed };
         if (terminal) output.flush();
       }
-      return {};
     },
 
     async set(kv, { key: text, value, expireIn }, terminal, output) {
@@ -179,16 +233,15 @@
 
     async delete(kv, { key: text }) {
       const wanted = key(text);
-      // Deleting what is not there is no error of the API; whoever types a key wants to know.
-      while (true) {
-        const entry = await kv.get(wanted);
-        if (entry.versionstamp === null) {
-          console.error(`${text} is not set`);
-          return { found: false };
-        }
-        const { ok } = await kv.atomic().check(entry).delete(wanted).commit();
-        if (ok) return {};
+      // Deleting what is not there is no error of the API; whoever types a key wants to know. The value
+      // itself is not read: it may be one that can't be.
+      const { ok: isMissing } = await kv.atomic().check({ key: wanted, versionstamp: null }).commit();
+      if (isMissing) {
+        console.error(`${text} is not set`);
+        return { failed: true };
       }
+      await kv.delete(wanted);
+      return {};
     },
   };
 

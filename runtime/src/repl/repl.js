@@ -2,17 +2,14 @@
 // what may follow a dot. Its value is an object of functions of one string.
 
 (() => {
-  const { inspect, mainModule, openKv } = Deno;
+  const { mainModule, openKv } = Deno;
   const { log, error: logError } = console;
   let database;
-
-  /** Long values are shown whole, within reason. */
-  const options = (colors) => ({ colors, depth: 6, iterableLimit: 200, strAbbreviateSize: 10_000 });
 
   /** As console.log shows it; stacks are without the frames of this file, and of the input's own code. */
   function shown(value, colors) {
     const lines = [];
-    for (const line of inspect(value, options(colors)).split("\n")) {
+    for (const line of screenful(value, colors, 6).split("\n")) {
       const frame = /^\s+at (?:async )?(.*)$/.exec(line)?.[1] ?? "";
       const name = /^([^ (]+) \(/.exec(frame)?.[1];
       // What was typed has the name of this file, on V8 with what has evaluated it.

@@ -37,7 +37,7 @@ impl Session {
   pub async fn open(main_module: Url, path: Option<&str>, interactive: bool) -> Result<Self> {
     let mut worker = Worker::new(main_module.clone(), Vec::new(), |kv| kv)?;
     // By the name of the main module: what the input imports is found from there.
-    let functions = worker.functions(String::from(main_module), include_str!("repl.js"))?;
+    let functions = worker.functions(String::from(main_module), with_screenful!("repl/repl.js"))?;
     let interrupts = if interactive {
       let isolate = worker.runtime.v8_isolate().thread_safe_handle();
       Some(Interrupts::hear(isolate)?)
