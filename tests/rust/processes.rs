@@ -59,6 +59,52 @@ impl Drop for Running {
 
 const OPEN: &str = "const kv = await Deno.openKv('kv.sqlite3');";
 
+/// How often two processes that listen deliver a message whose handler takes nine seconds, while a third one
+/// holds the write lock for `held`, from `after` on.
+fn deliveries_beside_a_lock(held: Duration, after: Duration) -> usize {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path();
+  let listen = "kv.listenQueue(async () => {
+    console.log('delivered');
+    await new Promise((done) => setTimeout(done, 9_000));
+    console.log('done');
+  });";
+  let mut first = Process::start(
+    path,
+    &format!("{OPEN} {listen} await kv.enqueue('message', {{ backoffSchedule: [] }});"),
+  );
+  assert_eq!(first.line(), "delivered");
+  let mut second = Process::start(path, &format!("{OPEN} {listen} console.log('listens');"));
+  assert_eq!(second.line(), "listens");
+
+  std::thread::sleep(after);
+  let holder = rusqlite::Connection::open(path.join("kv.sqlite3")).unwrap();
+  holder.busy_timeout(Duration::from_secs(5)).unwrap();
+  holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+  std::thread::sleep(held);
+  holder.execute_batch("COMMIT").unwrap();
+
+  assert_eq!(first.line(), "done");
+  // Who takes messages back would have done so by now, and delivered it in the meantime.
+  std::thread::sleep(Duration::from_secs(2));
+  drop(second.child);
+  1 + second
+    .lines
+    .filter(|line| line.as_ref().unwrap() == "delivered")
+    .count()
+}
+
+#[test]
+fn a_lock_that_is_held_for_seconds_makes_no_message_come_twice() {
+  let locks = [(3_000, 0), (3_000, 700), (7_000, 0), (7_000, 700)];
+  let pairs = locks.map(|(held, after)| {
+    let (held, after) = (Duration::from_millis(held), Duration::from_millis(after));
+    std::thread::spawn(move || deliveries_beside_a_lock(held, after))
+  });
+  let deliveries = pairs.map(|pair| pair.join().unwrap());
+  assert_eq!(deliveries, [1; 4]);
+}
+
 #[test]
 fn a_killed_process_s_messages_are_delivered_by_another_within_six_seconds() {
   let folder = TempDir::new().unwrap();

@@ -11,7 +11,8 @@
 //! been moved to the file, after some reads, and when nobody has used it for a moment.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -52,6 +53,8 @@ pub(super) struct Readers {
   path: PathBuf,
   mmap_size: u64,
   state: Mutex<State>,
+  /// Snapshots that wait for their reads.
+  waiting: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -62,8 +65,6 @@ struct State {
   round: u64,
   /// Somebody calls `tidy`.
   tidied: bool,
-  /// Snapshots that wait to be read.
-  snapshots: usize,
 }
 
 /// A connection, and perhaps the snapshot it keeps.
@@ -79,8 +80,31 @@ struct Reader {
   is_wal: Option<bool>,
 }
 
-/// A snapshot for one read.
-pub(super) struct Snapshot(Reader);
+/// A snapshot for one read. Dropped without one, its connection is closed.
+pub(super) struct Snapshot {
+  reader: Reader,
+  _place: Place,
+}
+
+/// A place among the snapshots that may wait.
+struct Place(Arc<AtomicUsize>);
+
+impl Place {
+  /// `None`: all are taken.
+  fn take(waiting: &Arc<AtomicUsize>) -> Option<Self> {
+    let one_more = |count| (count < SNAPSHOTS).then_some(count + 1);
+    waiting
+      .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+      .ok()?;
+    Some(Self(waiting.clone()))
+  }
+}
+
+impl Drop for Place {
+  fn drop(&mut self) {
+    self.0.fetch_sub(1, Ordering::Relaxed);
+  }
+}
 
 /// A snapshot that is kept: a transaction is open.
 struct Kept {
@@ -108,6 +132,7 @@ impl Readers {
       path,
       mmap_size,
       state: Mutex::new(state),
+      waiting: Arc::default(),
     })
   }
 
@@ -155,9 +180,9 @@ impl Readers {
 
   /// A snapshot of the file as it is now, to be read later and on another thread. `None`: enough are waiting.
   pub(super) fn snapshot(&self) -> rusqlite::Result<Option<Snapshot>> {
-    if lock(&self.state).snapshots >= SNAPSHOTS {
+    let Some(place) = Place::take(&self.waiting) else {
       return Ok(None);
-    }
+    };
     let (mut reader, _) = self.take()?;
     reader.let_go()?;
     reader.connection.prepare_cached("BEGIN")?.execute([])?;
@@ -168,18 +193,20 @@ impl Readers {
       self.put_back(reader)?;
       return Err(error);
     }
-    lock(&self.state).snapshots += 1;
-    Ok(Some(Snapshot(reader)))
+    Ok(Some(Snapshot {
+      reader,
+      _place: place,
+    }))
   }
 
   /// Reads from a snapshot, and gives it back.
   pub(super) fn read_from<T>(
     &self,
-    Snapshot(reader): Snapshot,
+    snapshot: Snapshot,
     read: impl FnOnce(&Connection) -> Result<T, ReadError>,
   ) -> Result<T, ReadError> {
+    let Snapshot { reader, _place } = snapshot;
     let result = read(&reader.connection);
-    lock(&self.state).snapshots -= 1;
     // A connection that can't be used any more is closed; the read has its own error.
     if reader.end_snapshot().is_ok() {
       let _ = self.put_back(reader);
@@ -512,6 +539,21 @@ mod tests {
     );
     assert!(matches!(result, Err(ReadError::TooLong)));
     assert_eq!(file.read(CALM_MS).0, 1);
+  }
+
+  #[test]
+  fn a_snapshot_whose_read_never_comes_leaves_its_place() {
+    let file = File::new();
+    let waiting: Vec<_> = (0..SNAPSHOTS)
+      .map(|_| file.readers.snapshot().unwrap().unwrap())
+      .collect();
+    assert!(file.readers.snapshot().unwrap().is_none());
+    drop(waiting);
+    assert!(file.log_is_free());
+    for _ in 0..2 * SNAPSHOTS {
+      let snapshot = file.readers.snapshot().unwrap().unwrap();
+      file.readers.read_from(snapshot, |_| Ok(())).unwrap();
+    }
   }
 
   #[test]
