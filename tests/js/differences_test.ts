@@ -188,3 +188,47 @@ Deno.test(
     await assertRejects(() => kv.set(["deep"], nested(2001)), RangeError);
   }),
 );
+
+Deno.test(
+  "delays are numbers",
+  withKv(async (kv) => {
+    const wrong: Any[] = [{ delay: 5n }, { backoffSchedule: [5n] }];
+    for (const options of wrong) await assertRejects(() => kv.enqueue("message", options), TypeError);
+  }),
+);
+
+Deno.test(
+  "bytes in memory that is shared are stored as any others",
+  withKv(async (kv) => {
+    const shared = new Uint8Array(new SharedArrayBuffer(2)).fill(7);
+    await kv.set([shared], shared);
+    assertEquals((await kv.get([new Uint8Array([7, 7])])).value, new Uint8Array([7, 7]));
+  }),
+);
+
+Deno.test(
+  "versionstamps count by one",
+  withKv(async (kv) => {
+    const stamps: bigint[] = [];
+    for (let i = 0; i < 5; i++) stamps.push(BigInt(`0x${(await kv.set(["a"], i)).versionstamp}`) >> 16n);
+    assertEquals(stamps, [0n, 1n, 2n, 3n, 4n].map((i) => stamps[0] + i));
+  }),
+);
+
+Deno.test("a write that was begun before close() is kept", async () => {
+  // Several, and large ones: Deno is still at work on the first.
+  const folder = await Deno.makeTempDir({ prefix: "kv-test-" });
+  const kv = await Deno.openKv(`${folder}/kv.sqlite3`);
+  const writes = Array.from({ length: 20 }, (_, i) => kv.set([i], new Uint8Array(60_000)));
+  kv.close();
+  for (const write of await Promise.allSettled(writes)) assertEquals(write.status, "fulfilled");
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("openKv can be replaced, as tests do", () => {
+  const { openKv } = Deno;
+  const mine = () => Promise.reject(new Error("mine"));
+  Deno.openKv = mine;
+  assertEquals(Deno.openKv, mine);
+  Deno.openKv = openKv;
+});
