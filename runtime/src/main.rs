@@ -11,6 +11,7 @@ mod paths;
 mod repl;
 mod run;
 mod test;
+mod threads;
 mod worker;
 
 use std::io::{IsTerminal, Write};
@@ -110,6 +111,7 @@ fn print(text: &str) -> Result<i32> {
 
 /// Runs on this thread: a JavaScript engine lives on one.
 fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+  threads::must_start()?;
   tokio::runtime::Builder::new_current_thread()
     .enable_all()
     .build()

@@ -9,7 +9,7 @@ mod support;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use support::{kv, success};
 use tempfile::TempDir;
@@ -284,6 +284,93 @@ fn on_a_small_disk(folder: &Path, command: &str) -> Option<Command> {
     eprintln!("not run: no file system may be mounted here");
   }
   works.then(|| shell(command))
+}
+
+/// Runs `kv` as a user who may have so many threads. `None`: this takes root, who has no such limit.
+#[cfg(target_os = "linux")]
+fn with_threads(folder: &Path, limit: u32, script: &Path) -> Option<Output> {
+  use std::os::unix::fs::{MetadataExt, PermissionsExt};
+  if fs::metadata("/proc/self").unwrap().uid() != 0 {
+    eprintln!("not run: only root can become another user");
+    return None;
+  }
+  // For that user to read.
+  fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+  let program = folder.join("kv");
+  fs::copy(env!("CARGO_BIN_EXE_kv"), &program).unwrap();
+  let user = 60_000 + std::process::id() % 5_000;
+  let limited = format!("ulimit -u {limit}; exec ./kv run \"$0\"");
+  let mut shell = Command::new("setpriv");
+  shell
+    .arg(format!("--reuid={user}"))
+    .args(["--clear-groups", "bash", "-c", &limited])
+    .arg(script)
+    .env("KV_DATA_DIR", folder)
+    .env("NO_COLOR", "1")
+    .current_dir(folder);
+  Some(shell.output().unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn too_few_threads_are_one_sentence() {
+  let folder = TempDir::new().unwrap();
+  let script = write_script(folder.path(), "await kv.set(['a'], 1); console.log('set');");
+  for limit in 1..=4 {
+    let Some(output) = with_threads(folder.path(), limit, &script) else {
+      return;
+    };
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+      error.starts_with("error: ") && error.contains("the limit on processes"),
+      "{error}"
+    );
+    assert_eq!(error.lines().count(), 1, "{error}");
+  }
+  let output = with_threads(folder.path(), 40, &script).unwrap();
+  assert_eq!(
+    String::from_utf8_lossy(&output.stdout),
+    "set\n",
+    "{output:?}"
+  );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_threads_opening_fails_and_works_again() {
+  let folder = TempDir::new().unwrap();
+  let script = write_script(
+    folder.path(),
+    "const opened = [kv];
+    for (let i = 0; i < 20; i++) {
+      await attempt('open', async () => {
+        const kv = await Deno.openKv(`${i}.sqlite3`);
+        opened.push(kv);
+        // Its thread goes on.
+        await kv.watch([['a']]).getReader().read();
+      });
+    }
+    for (const kv of opened) kv.close();
+    await attempt('again', async () => {
+      using kv = await Deno.openKv('20.sqlite3');
+      await kv.set(['a'], 1);
+    });",
+  );
+  let Some(output) = with_threads(folder.path(), 12, &script) else {
+    return;
+  };
+  assert!(output.status.success(), "{output:?}");
+  let printed = String::from_utf8(output.stdout).unwrap();
+  let fails =
+    |line: &&str| line.starts_with("open: ") && line.contains("no thread could be started");
+  assert!(printed.lines().filter(fails).count() > 5, "{printed}");
+  assert!(printed.ends_with("again: ok\n"), "{printed}");
+  let rest = printed.lines().filter(|line| !fails(line));
+  assert!(
+    rest.clone().count() > 1 && rest.clone().all(|line| line.ends_with(": ok")),
+    "{printed}"
+  );
 }
 
 #[cfg(target_os = "linux")]

@@ -56,6 +56,36 @@ fn allow(options: &KvOptions, location: Location) -> Result<Location, KvError> {
   hook(&location).map_err(KvError::Denied)
 }
 
+/// Makes a folder and those above it that are missing. After a power failure a new one is there only if the
+/// folder it is in was synced.
+fn create_folders(
+  folder: &Path,
+  mut sync: impl FnMut(&Path) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+  let missing: Vec<&Path> = folder
+    .ancestors()
+    .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+    .collect();
+  std::fs::create_dir_all(folder)?;
+  for created in missing.iter().rev() {
+    if let Some(parent) = created.parent() {
+      sync(parent)?;
+    }
+  }
+  Ok(())
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+  std::fs::File::open(folder)?.sync_all()
+}
+
+/// Only Unix lets a program sync a folder.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> std::io::Result<()> {
+  Ok(())
+}
+
 /// Makes the folder of the default database, if it is missing. Returns the path without symbolic links: the
 /// script has not named it, and a home may be reached through one.
 fn make_default_folder(path: &Path, label: Option<&str>) -> Result<PathBuf, KvError> {
@@ -64,7 +94,7 @@ fn make_default_folder(path: &Path, label: Option<&str>) -> Result<PathBuf, KvEr
     path: folder.display().to_string(),
     source,
   };
-  std::fs::create_dir_all(folder).map_err(failed)?;
+  create_folders(folder, sync_folder).map_err(failed)?;
   if let Some(label) = label {
     let file = folder.join("script.txt");
     if !file.exists() {
@@ -164,5 +194,22 @@ mod tests {
       );
     }
     assert!(normalize(Path::new("b")).unwrap().is_absolute());
+  }
+
+  #[test]
+  fn what_new_folders_are_in_is_synced() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (first, second) = (folder.path().join("a"), folder.path().join("a/b"));
+    let synced = |folder: &Path| {
+      let mut synced = Vec::new();
+      let note = |folder: &Path| {
+        synced.push(folder.to_path_buf());
+        sync_folder(folder)
+      };
+      create_folders(folder, note).unwrap();
+      synced
+    };
+    assert_eq!(synced(&second), [folder.path(), &first]);
+    assert!(synced(&second).is_empty());
   }
 }

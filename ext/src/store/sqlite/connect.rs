@@ -1,6 +1,7 @@
 //! How a connection to a file is made, and what can be wrong with the file.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf, is_separator};
 use std::time::{Duration, Instant};
 
@@ -197,7 +198,12 @@ fn why_not(path: &Path) -> String {
   if !registry::is_open(path)
     && let Err(error) = fs::File::open(path)
   {
-    return error.to_string();
+    let is_in_a_folder = path.parent().is_some_and(Path::is_dir);
+    return if error.kind() == ErrorKind::NotFound && is_in_a_folder {
+      "it does not exist, and no file can be made in its folder".into()
+    } else {
+      error.to_string()
+    };
   }
   "the folder it is in can't be written, and SQLite keeps its log there. To read it from a medium that can't be \
    written, take it out of WAL mode first: PRAGMA journal_mode = DELETE"
