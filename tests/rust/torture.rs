@@ -35,6 +35,14 @@ fn a_power_failure_loses_nothing_that_was_acknowledged() {
   assert!(report.syncs > 20, "{report:?}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_i_o_error_at_any_call_loses_nothing() {
+  let report = kv_torture::io_errors::run(&kv(), seed() % 29, 29).unwrap();
+  assert!(report.failures > 20, "{report:?}");
+  assert!(report.acknowledged > 50, "{report:?}");
+}
+
 #[test]
 fn processes_that_race_have_one_order() {
   let fight = Fight {

@@ -3,6 +3,8 @@
 pub mod crash;
 pub mod differential;
 pub mod history;
+#[cfg(target_os = "linux")]
+pub mod io_errors;
 pub mod lock;
 #[cfg(target_os = "linux")]
 pub mod power;

@@ -47,6 +47,8 @@ enum Part {
   Crash,
   /// Power failures: what was not synced is lost, in part, in any order
   Power,
+  /// An I/O error at every single call of an open, a commit and a checkpoint
+  IoErrors,
   /// Several processes on the same keys
   Race,
   /// Another process holds the write lock
@@ -79,6 +81,11 @@ fn main() -> Result<()> {
       println!("power: {report:?}: nothing lost, nothing in part");
       done += failures;
     }
+  }
+  #[cfg(target_os = "linux")]
+  if wanted(Part::IoErrors) {
+    let report = kv_torture::io_errors::run(&kv, 1, 1)?;
+    println!("I/O errors: {report:?}: nothing lost, nothing in part");
   }
   if wanted(Part::Race) {
     let until = Instant::now() + Duration::from_secs(args.race_seconds);
