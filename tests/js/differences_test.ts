@@ -1,7 +1,7 @@
 // Where this store answers better than Deno 2.9.8. Every test here fails on Deno; differences.json
 // says why.
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Any, collect, keys, withFolder, withKv } from "./helpers.ts";
 
 Deno.test(
@@ -166,6 +166,15 @@ Deno.test(
 Deno.test(
   "what could not be read back, or deleted, is refused",
   withKv(async (kv) => {
+    // What says that it is a Blob or the like, and describes itself as nothing that is known here.
+    const brand = Symbol.for("Deno.core.hostObject");
+    for (const description of [5, undefined, {}, { type: "none" }, { type: "toString" }]) {
+      const value = { [brand]: () => description };
+      await assertRejects(() => kv.set(["a"], [value]), TypeError);
+      assertThrows(() => kv.atomic().set(["a"], { value }), TypeError);
+      await assertRejects(() => kv.enqueue(value), TypeError);
+    }
+
     const keys = (count: number) => Array.from({ length: count }, (_, i) => ["u", i]);
     await kv.enqueue("m", { keysIfUndelivered: keys(10), delay: 60_000 });
     const refused: [Deno.KvKey[], string][] = [

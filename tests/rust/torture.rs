@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kv_torture::program::Program;
 use kv_torture::race::Fight;
-use kv_torture::{crash, differential, lock, race};
+use kv_torture::{crash, differential, hostile, lock, race};
 
 fn kv() -> Program {
   Program::kv(Path::new(env!("CARGO_BIN_EXE_kv")))
@@ -41,6 +41,13 @@ fn an_i_o_error_at_any_call_loses_nothing() {
   let report = kv_torture::io_errors::run(&kv(), seed() % 29, 29).unwrap();
   assert!(report.failures > 20, "{report:?}");
   assert!(report.acknowledged > 50, "{report:?}");
+}
+
+#[test]
+fn hostile_scripts_end_no_process_and_spoil_nothing() {
+  for script in 0..4 {
+    hostile::run(&kv(), seed() * 10 + script, 300).unwrap();
+  }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod crash;
 pub mod differential;
 pub mod history;
+pub mod hostile;
 #[cfg(target_os = "linux")]
 pub mod io_errors;
 pub mod lock;

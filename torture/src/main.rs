@@ -7,7 +7,10 @@ use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use kv_torture::program::Program;
 use kv_torture::race::Fight;
-use kv_torture::{crash, differential, lock, race};
+use kv_torture::{crash, differential, hostile, lock, race};
+
+/// Of another seed is the next.
+const CALLS_OF_ONE_SCRIPT: u32 = 500;
 
 /// Kill kv, race it, and compare every answer with Deno
 #[derive(Parser)]
@@ -33,6 +36,9 @@ struct Args {
   /// How long another process holds the write lock, in seconds
   #[arg(long, default_value_t = 60)]
   lock_seconds: u64,
+  /// Calls of hostile scripts
+  #[arg(long, default_value_t = 100_000)]
+  hostile_calls: u32,
   /// Calls to compare
   #[arg(long, default_value_t = 100_000)]
   operations: u64,
@@ -51,6 +57,8 @@ enum Part {
   IoErrors,
   /// Several processes on the same keys
   Race,
+  /// Scripts that run code wherever they are read
+  Hostile,
   /// Another process holds the write lock
   Lock,
   /// The same calls on kv and on Deno
@@ -100,6 +108,15 @@ fn main() -> Result<()> {
       fights += 1;
     }
     println!("race: {operations} operations in {fights} fights: all in one order");
+  }
+  if wanted(Part::Hostile) {
+    let (mut calls, mut seed) = (0, seed);
+    while calls < args.hostile_calls {
+      hostile::run(&kv, seed, CALLS_OF_ONE_SCRIPT)?;
+      calls += CALLS_OF_ONE_SCRIPT;
+      seed += 1;
+    }
+    println!("hostile: {calls} calls: no crash, nothing lost, nothing in part");
   }
   if wanted(Part::Lock) {
     let report = lock::run(&kv, Duration::from_secs(args.lock_seconds))?;

@@ -53,7 +53,8 @@ impl Program {
       .output()
       .with_context(|| self.command[0].display().to_string())?;
     if !output.status.success() {
-      bail!("{script} failed: {}", output.status);
+      let said = String::from_utf8_lossy(&output.stdout);
+      bail!("{script} failed: {}: {said}", output.status);
     }
     Ok(String::from_utf8(output.stdout)?)
   }

@@ -57,33 +57,68 @@ impl<'s> Codec<'s> {
       .ok_or(KvError::Pending)
   }
 
-  /// The host object that was described: the extension it belongs to makes it.
+  /// What makes the host object that is described: the extension it belongs to has registered it. `None`: there
+  /// is no such extension here, or that is no description.
+  fn maker<'t>(
+    &self,
+    scope: &mut v8::PinScope<'t, '_>,
+    description: v8::Local<'t, v8::Value>,
+  ) -> Result<Option<v8::Local<'t, v8::Function>>, KvError> {
+    let by_type = self.get(scope, self.object, "hostObjects")?;
+    let (Ok(description), Ok(by_type)) = (
+      v8::Local::<v8::Object>::try_from(description),
+      v8::Local::<v8::Object>::try_from(by_type),
+    ) else {
+      return Ok(None);
+    };
+    // Own properties only: those of a prototype are the script's.
+    let name = self.get_own(scope, description, "type")?;
+    // Not by the conversion alone: on QuickJS it calls the toString of an object.
+    let name = name
+      .filter(|name| name.is_string())
+      .and_then(|name| v8::Local::<v8::Name>::try_from(name).ok());
+    let Some(name) = name else {
+      return Ok(None);
+    };
+    if by_type.has_own_property(scope, name) != Some(true) {
+      return Ok(None);
+    }
+    let make = by_type.get(scope, name.into()).ok_or(KvError::Pending)?;
+    Ok(v8::Local::<v8::Function>::try_from(make).ok())
+  }
+
+  /// The host object that was described.
   pub(super) fn make_host_object(
     &self,
     scope: &mut v8::PinScope<'s, '_>,
     description: v8::Local<'s, v8::Value>,
   ) -> Result<v8::Local<'s, v8::Object>, KvError> {
-    let object =
-      v8::Local::<v8::Object>::try_from(description).map_err(|_| KvError::Deserialize)?;
-    let by_type = self.get(scope, self.object, "hostObjects")?;
-    let by_type = v8::Local::<v8::Object>::try_from(by_type).map_err(|_| KvError::Deserialize)?;
-    // Own properties only: those of a prototype are the script's.
-    let name = self.get_own(scope, object, "type")?;
-    // Not by the conversion alone: on QuickJS it calls the toString of an object.
-    let name = name
-      .filter(|name| name.is_string())
-      .and_then(|name| v8::Local::<v8::Name>::try_from(name).ok());
-    let name = name.ok_or(KvError::Deserialize)?;
-    if by_type.has_own_property(scope, name) != Some(true) {
-      return Err(KvError::Deserialize);
-    }
-    let make = by_type.get(scope, name.into()).ok_or(KvError::Pending)?;
-    let make = v8::Local::<v8::Function>::try_from(make).map_err(|_| KvError::Deserialize)?;
+    let make = self.maker(scope, description)?;
+    let make = make.ok_or(KvError::Deserialize)?;
     let receiver = v8::null(scope).into();
     let made = make
       .call(scope, receiver, &[description])
       .ok_or(KvError::Pending)?;
     v8::Local::<v8::Object>::try_from(made).map_err(|_| KvError::Deserialize)
+  }
+
+  /// Asks an object that says it is a host object (`describe` is what it has under its brand) for its description.
+  /// One that nothing could make an object of again is refused: [`KvError::Pending`].
+  pub(super) fn describe_host_object<'t>(
+    &self,
+    scope: &mut v8::PinScope<'t, '_>,
+    object: v8::Local<'t, v8::Object>,
+    describe: v8::Local<'t, v8::Value>,
+  ) -> Result<v8::Local<'t, v8::Value>, KvError> {
+    if let Ok(describe) = v8::Local::<v8::Function>::try_from(describe) {
+      let description = describe.call(scope, object.into(), &[]);
+      let description = description.ok_or(KvError::Pending)?;
+      if self.maker(scope, description)?.is_some() {
+        return Ok(description);
+      }
+    }
+    throw_type_error(scope, "Unsupported object type");
+    Err(KvError::Pending)
   }
 }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use deno_core::v8;
 use deno_core::v8::{ValueDeserializerHelper, ValueSerializerHelper};
 
-use super::codec::{self, Codec, throw_type_error};
+use super::codec::{Codec, brand, throw_type_error};
 use super::structured_clone;
 use crate::error::KvError;
 
@@ -22,6 +22,7 @@ const HOST_OBJECT: u32 = u32::MAX;
 struct Serializer<'a> {
   /// The symbol under which a host object (a `Blob`, say) keeps the function that describes it.
   brand: v8::Local<'a, v8::Symbol>,
+  codec: v8::Local<'a, v8::Object>,
 }
 
 impl v8::ValueSerializerImpl for Serializer<'_> {
@@ -62,11 +63,10 @@ impl v8::ValueSerializerImpl for Serializer<'_> {
     serializer: &dyn v8::ValueSerializerHelper,
   ) -> Option<bool> {
     let describe = object.get(scope, self.brand.into())?;
-    let Ok(describe) = v8::Local::<v8::Function>::try_from(describe) else {
-      throw_type_error(scope, "Unsupported object type");
-      return None;
-    };
-    let description = describe.call(scope, object.into(), &[])?;
+    let codec = Codec::new(self.codec);
+    let described = codec.describe_host_object(scope, object, describe);
+    // Else an exception is pending.
+    let description = described.ok()?;
     serializer.write_uint32(HOST_OBJECT);
     serializer.write_value(scope.get_current_context(), description)
   }
@@ -76,10 +76,16 @@ impl v8::ValueSerializerImpl for Serializer<'_> {
 pub(super) fn serialize<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   value: v8::Local<'s, v8::Value>,
-  _codec: &Codec<'s>,
+  codec: &Codec<'s>,
 ) -> Result<Vec<u8>, KvError> {
-  let brand = codec::brand(scope)?;
-  let serializer = v8::ValueSerializer::new(scope, Box::new(Serializer { brand }));
+  let brand = brand(scope)?;
+  let serializer = v8::ValueSerializer::new(
+    scope,
+    Box::new(Serializer {
+      brand,
+      codec: codec.object,
+    }),
+  );
   serializer.write_header();
   match serializer.write_value(scope.get_current_context(), value) {
     Some(true) => Ok(serializer.release()),

@@ -7,12 +7,12 @@ use crate::ops::key::bytes_to_v8;
 /// What reading a clone takes beside the engine's interface.
 impl<'s> Codec<'s> {
   /// The object's own property, if it has one of that name.
-  pub(in crate::ops) fn get_own(
+  pub(in crate::ops) fn get_own<'t>(
     &self,
-    scope: &mut v8::PinScope<'s, '_>,
-    object: v8::Local<'s, v8::Object>,
+    scope: &mut v8::PinScope<'t, '_>,
+    object: v8::Local<'t, v8::Object>,
     name: &str,
-  ) -> Result<Option<v8::Local<'s, v8::Value>>, KvError> {
+  ) -> Result<Option<v8::Local<'t, v8::Value>>, KvError> {
     let name = self.name(scope, name)?;
     match object.has_own_property(scope, name.into()) {
       Some(true) => object

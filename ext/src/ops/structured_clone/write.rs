@@ -436,16 +436,7 @@ impl<'s> Cloner<'_, 's> {
     object: v8::Local<'s, v8::Object>,
     describe: v8::Local<'s, v8::Value>,
   ) -> Result<(), KvError> {
-    let Ok(describe) = v8::Local::<v8::Function>::try_from(describe) else {
-      return Err(
-        self
-          .codec
-          .throw_type_error(scope, "Unsupported object type"),
-      );
-    };
-    let description = describe
-      .call(scope, object.into(), &[])
-      .ok_or(KvError::Pending)?;
+    let description = self.codec.describe_host_object(scope, object, describe)?;
     self.writer.tag(tag::HOST_OBJECT);
     self.writer.varint(u32::MAX.into());
     self.value(scope, description)
