@@ -1,5 +1,6 @@
-// differential.js SEED OPERATIONS: random calls, and what each of them answers, a line each. kv and Deno
-// must print the same.
+// differential.js SEED OPERATIONS: random calls on a file, one after another or several at once that nobody waits
+// for, and what each of them answers, a line each. kv and Deno must print the same: what is asked of a handle
+// happens in the order it is asked.
 //
 // What is left out, because Deno is known to be wrong there (tests/js/differences.json says how, and tests
 // of our own hold what is right): two mistakes in one call, of which Deno reports what its layers meet
@@ -10,7 +11,7 @@ import { Random } from "./random.js";
 
 const random = new Random(Number(Deno.args[0]));
 const operations = Number(Deno.args[1]);
-const kv = await Deno.openKv(":memory:");
+const kv = await Deno.openKv("differential.sqlite3");
 
 /** Whether this call already has its mistake. */
 let isWrong = false;
@@ -327,22 +328,30 @@ function fill(atomic, text) {
 
 let cursor;
 
+/** What a call says when it is read; its answer, as a function that does so: stamps get their names in the order in
+ * which answers are printed. */
 const CALLS = {
-  async get() {
+  get() {
     const asked = key();
     const options = maybe(10, () => ({
       consistency: mistake(30) ? "none" : random.pick(["strong", "eventual"]),
     }));
-    return [`get ${show(asked)} ${show(options)}`, async () => entryText(await kv.get(asked, options))];
+    return [`get ${show(asked)} ${show(options)}`, async () => {
+      const entry = await kv.get(asked, options);
+      return () => entryText(entry);
+    }];
   },
-  async getMany() {
+  getMany() {
     const keys = mistake(5) ? Array.from({ length: 11 }, key) : random.some(10, key);
     return [
       `getMany ${show(keys)}`,
-      async () => (await kv.getMany(keys)).map(entryText).join("; "),
+      async () => {
+        const entries = await kv.getMany(keys);
+        return () => entries.map(entryText).join("; ");
+      },
     ];
   },
-  async set() {
+  set() {
     const target = key();
     const stored = value();
     const options = setOptions();
@@ -351,15 +360,18 @@ const CALLS = {
       `set ${show(target)} ${show(stored)} ${show(options)}`,
       async () => {
         const result = await kv.set(target, stored, options);
-        return `${result.ok} ${stamp(result.versionstamp)}`;
+        return () => `${result.ok} ${stamp(result.versionstamp)}`;
       },
     ];
   },
-  async delete() {
+  delete() {
     const target = key();
-    return [`delete ${show(target)}`, async () => show(await kv.delete(target))];
+    return [`delete ${show(target)}`, async () => {
+      const result = await kv.delete(target);
+      return () => show(result);
+    }];
   },
-  async list() {
+  list() {
     const selected = selector();
     const options = maybe(60, () => ({
       limit: maybe(50, () => random.pick([0, 1, 3, 10, 500])),
@@ -375,15 +387,17 @@ const CALLS = {
         const entries = [];
         const most = random.below(40);
         for await (const entry of list) {
-          entries.push(entryText(entry));
+          entries.push(entry);
           if (entries.length > most) break;
         }
-        if (entries.length > 0) cursor = list.cursor;
-        return `${entries.join("; ")} cursor ${entries.length > 0 ? list.cursor : ""}`;
+        return () => {
+          if (entries.length > 0) cursor = list.cursor;
+          return `${entries.map(entryText).join("; ")} cursor ${entries.length > 0 ? list.cursor : ""}`;
+        };
       },
     ];
   },
-  async atomic() {
+  atomic() {
     const text = [];
     const state = random;
     return [
@@ -392,7 +406,7 @@ const CALLS = {
         const atomic = kv.atomic();
         fill(atomic, text, state);
         const result = await atomic.commit();
-        return `${result.ok} ${stamp(result.versionstamp)}`;
+        return () => `${result.ok} ${stamp(result.versionstamp)}`;
       },
     ];
   },
@@ -400,19 +414,19 @@ const CALLS = {
 
 const kinds = ["get", "get", "getMany", "set", "set", "set", "delete", "list", "list", "atomic", "atomic", "atomic"];
 const lines = [];
-for (let i = 0; i < operations; i++) {
-  const kind = random.pick(kinds);
-  isWrong = false;
-  const [text, run] = await CALLS[kind]();
-  let answer;
-  try {
-    answer = await run();
-  } catch (error) {
-    answer = `${error?.name}: ${error?.message}`;
+for (let i = 0; i < operations;) {
+  const burst = [];
+  for (let size = random.chance(40) ? 1 : 2 + random.below(6); size > 0; size--) {
+    isWrong = false;
+    const [text, run] = CALLS[random.pick(kinds)]();
+    burst.push({ text, answer: run().catch((error) => () => `${error?.name}: ${error?.message}`) });
   }
-  const call = Array.isArray(text) ? `atomic ${text.join(", ")}` : text;
-  lines.push(`${i} ${call} -> ${answer}`.replaceAll("\n", "\\n"));
-  if (lines.length === 1_000) console.log(lines.splice(0).join("\n"));
+  for (const { text, answer } of burst) {
+    const tell = await answer;
+    const call = Array.isArray(text) ? `atomic ${text.join(", ")}` : text;
+    lines.push(`${i++} ${call} -> ${tell()}`.replaceAll("\n", "\\n"));
+  }
+  if (lines.length > 1_000) console.log(lines.splice(0).join("\n"));
 }
 console.log(lines.join("\n"));
 kv.close();

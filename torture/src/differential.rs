@@ -21,10 +21,12 @@ const OTHER_WORDS: [(&str, &str); 2] = [
 /// # Errors
 /// An answer differs; the message has the call and both answers.
 pub fn run(kv: &Program, deno: &Program, seed: u64, operations: u64) -> Result<usize> {
-  let folder = tempfile::tempdir()?;
   let arguments = [seed.to_string(), operations.to_string()];
-  let ours = kv.run("differential.js", folder.path(), &arguments)?;
-  let theirs = deno.run("differential.js", folder.path(), &arguments)?;
+  let run = |program: &Program| {
+    let folder = tempfile::tempdir()?;
+    program.run("differential.js", folder.path(), &arguments)
+  };
+  let (ours, theirs) = (run(kv)?, run(deno)?);
   compare(&ours, &theirs).map_err(|error| error.context(format!("seed {seed}")))
 }
 
