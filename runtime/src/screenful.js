@@ -5,6 +5,8 @@
   const { inspect } = Deno;
   const LINES = 200;
   const CHARACTERS = 20_000;
+  /** As many nested objects are shown as take about so many characters, indented. */
+  const NESTED = 8_000;
   const ITEMS = 200;
   const OPTIONS = { iterableLimit: ITEMS, strAbbreviateSize: 10_000 };
 
@@ -39,19 +41,19 @@
     return parts;
   }
 
-  /** Whether the value takes less than CHARACTERS if it is shown so many levels deep. */
+  /** Whether the value takes less than NESTED if it is shown so many levels deep. */
   function fits(value, depth, known) {
-    let left = CHARACTERS;
-    const subtract = (part, depth) => {
-      left -= typeof part === "string" ? part.length + 4 : 8;
-      if (left < 0 || depth < 0 || typeof part !== "object" || part === null) return;
+    let left = NESTED;
+    const subtract = (part, level) => {
+      left -= 2 * level + (typeof part === "string" ? part.length : 4);
+      if (left < 0 || level > depth || typeof part !== "object" || part === null) return;
       if (!known.has(part)) known.set(part, partsOf(part));
       for (const inner of known.get(part)) {
-        subtract(inner, depth - 1);
+        subtract(inner, level + 1);
         if (left < 0) return;
       }
     };
-    subtract(value, depth);
+    subtract(value, 0);
     return left >= 0;
   }
 

