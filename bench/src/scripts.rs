@@ -39,7 +39,7 @@ const fn measured(what: &'static str, script: &'static str, over_deno: f64) -> M
   }
 }
 
-const MEASURED: [Measured; 13] = [
+const MEASURED: [Measured; 14] = [
   Measured {
     sqlite: Some(("sqlite_get.js", 1.0)),
     ..measured("`get`, one after another, 20k keys", "get.js", 12.0)
@@ -72,6 +72,11 @@ const MEASURED: [Measured; 13] = [
     )
   },
   measured("1,000 `set` at once, each", "set_at_once.js", 20.0),
+  measured(
+    "500 `set` and 500 `get` by turns at once, each",
+    "mixed_at_once.js",
+    10.0,
+  ),
   measured(
     "100 `atomic` of 10 `set` and a check at once, each",
     "atomic_at_once.js",

@@ -129,3 +129,35 @@ fn threads_that_wait_in_different_ways_get_one_answer_each() {
   versionstamps.dedup();
   assert_eq!(versionstamps.len(), writes);
 }
+
+#[test]
+fn a_log_that_a_long_read_has_made_long_is_cut_when_it_has_ended() {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let store = open_file(&path, &options()).unwrap();
+  commit(&*store, vec![set("a", "0")]).unwrap();
+  let reader = Connection::open(&path).unwrap();
+  reader.execute_batch("BEGIN").unwrap();
+  let count = "SELECT count(*) FROM kv";
+  let keys: i64 = reader.query_row(count, [], |row| row.get(0)).unwrap();
+  assert_eq!(keys, 1);
+  for n in 0..80 {
+    // Another one each time: SQLite writes no page that stays as it is.
+    let value = n.to_string().repeat(30_000);
+    let mutations = (0..10).map(|i| set(&format!("k{i}"), &value)).collect();
+    commit(&*store, mutations).unwrap();
+  }
+  let log = || {
+    std::fs::metadata(folder.path().join("kv-wal"))
+      .unwrap()
+      .len()
+  };
+  assert!(log() > 34 << 20, "{}", log());
+  drop(reader);
+  let patience = Instant::now() + Duration::from_secs(20);
+  while log() > 33 << 20 {
+    assert!(Instant::now() < patience, "{}", log());
+    commit(&*store, vec![set("a", "1")]).unwrap();
+    thread::sleep(Duration::from_millis(5));
+  }
+}
