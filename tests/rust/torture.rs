@@ -50,6 +50,19 @@ fn hostile_scripts_end_no_process_and_spoil_nothing() {
   }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn other_programs_on_the_same_file_lose_nothing() {
+  let binary = std::env::var_os("DENO_BIN").map(|binary| Program::deno(Path::new(&binary)));
+  let long = std::time::Duration::from_secs(3);
+  let report = kv_torture::beside::run(&kv(), binary.as_ref(), seed(), long).unwrap();
+  assert!(
+    report.acknowledged.iter().all(|count| *count > 10),
+    "{report:?}"
+  );
+  assert!(report.visits > 5, "{report:?}");
+}
+
 #[test]
 fn processes_that_race_have_one_order() {
   let fight = Fight {

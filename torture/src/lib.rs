@@ -1,5 +1,7 @@
 //! What `make torture` does to `kv`, and how it checks what is left. `make test` runs a short form of each.
 
+#[cfg(target_os = "linux")]
+pub mod beside;
 pub mod crash;
 pub mod differential;
 pub mod history;

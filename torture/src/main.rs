@@ -36,6 +36,9 @@ struct Args {
   /// How long another process holds the write lock, in seconds
   #[arg(long, default_value_t = 60)]
   lock_seconds: u64,
+  /// How long other programs write beside kv, in seconds
+  #[arg(long, default_value_t = 60)]
+  beside_seconds: u64,
   /// Calls of hostile scripts
   #[arg(long, default_value_t = 100_000)]
   hostile_calls: u32,
@@ -59,6 +62,8 @@ enum Part {
   Race,
   /// Scripts that run code wherever they are read
   Hostile,
+  /// Deno and SQLite's own tools on the same file, and a clock that is set
+  Beside,
   /// Another process holds the write lock
   Lock,
   /// The same calls on kv and on Deno
@@ -117,6 +122,19 @@ fn main() -> Result<()> {
       seed += 1;
     }
     println!("hostile: {calls} calls: no crash, nothing lost, nothing in part");
+  }
+  #[cfg(target_os = "linux")]
+  if wanted(Part::Beside) {
+    let deno = args.deno.as_ref().map(|deno| deno.canonicalize());
+    let deno = deno.transpose()?.map(|deno| Program::deno(&deno));
+    let until = Instant::now() + Duration::from_secs(args.beside_seconds);
+    let mut seed = seed;
+    while Instant::now() < until {
+      let long = Duration::from_secs(args.beside_seconds.min(15));
+      let report = kv_torture::beside::run(&kv, deno.as_ref(), seed, long)?;
+      println!("beside: {report:?}: nothing lost, each counted once");
+      seed += 1;
+    }
   }
   if wanted(Part::Lock) {
     let report = lock::run(&kv, Duration::from_secs(args.lock_seconds))?;
