@@ -51,3 +51,12 @@ proptest! {
     garbage::rows(&bytes);
   }
 }
+
+proptest! {
+  #![proptest_config(ProptestConfig::with_cases(150))]
+
+  #[test]
+  fn schemas(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+    garbage::schema(&bytes);
+  }
+}

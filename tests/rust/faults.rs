@@ -375,6 +375,43 @@ fn without_threads_opening_fails_and_works_again() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_file_that_is_mounted_under_another_name_is_refused() {
+  let folder = TempDir::new().unwrap();
+  run(folder.path(), "await kv.set(['a'], 1);");
+  fs::write(folder.path().join("other.sqlite3"), "").unwrap();
+  let script = "const attempt = (name) => Deno.openKv(name).then((kv) => kv.get(['a'])).then(
+      ({ value }) => console.log(value), (error) => console.log(error.message));
+    await attempt('other.sqlite3');
+    await attempt('kv.sqlite3');
+    Deno.exit();";
+  fs::write(folder.path().join("mounted.js"), script).unwrap();
+  let mut shell = Command::new("unshare");
+  shell
+    .args(["--user", "--map-root-user", "--mount", "bash", "-c"])
+    .arg("mount --bind kv.sqlite3 other.sqlite3 || { echo 'not run'; exit 0; }; exec \"$0\" run mounted.js")
+    .arg(env!("CARGO_BIN_EXE_kv"))
+    .env("KV_DATA_DIR", folder.path())
+    .env("NO_COLOR", "1")
+    .current_dir(folder.path());
+  let Ok(output) = shell.output() else {
+    eprintln!("not run: there is no unshare here");
+    return;
+  };
+  let printed = String::from_utf8(output.stdout).unwrap();
+  if printed == "not run\n" || !output.status.success() && printed.is_empty() {
+    eprintln!("not run: nothing may be mounted here");
+    return;
+  }
+  let lines: Vec<&str> = printed.lines().collect();
+  assert!(
+    lines[0].contains("other.sqlite3") && lines[0].contains("mount"),
+    "{printed}"
+  );
+  assert_eq!(lines[1], "1", "{printed}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_full_disk_is_an_error_and_works_again_when_there_is_room() {
   let folder = TempDir::new().unwrap();
   let script = write_script(

@@ -134,3 +134,153 @@ pub fn rows(bytes: &[u8]) {
     store.set(["works"], 1).await.unwrap();
   });
 }
+
+/// What a schema is made of that is not the one this library makes.
+const PARTS: [&str; 40] = [
+  "k BLOB",
+  "k TEXT",
+  "k",
+  "k INTEGER",
+  "k BLOB COLLATE NOCASE",
+  "v BLOB",
+  "v TEXT",
+  "v NUMERIC",
+  "v",
+  "v_encoding INTEGER",
+  "v_encoding",
+  "version INTEGER",
+  "version TEXT",
+  "version REAL",
+  "seq INTEGER DEFAULT 0",
+  "expiration_ms INTEGER DEFAULT -1",
+  "expiration_ms TEXT DEFAULT -1",
+  "expiration_ms INTEGER DEFAULT 1",
+  "more BLOB DEFAULT x'00'",
+  "more INTEGER NOT NULL",
+  "NOT NULL",
+  "PRIMARY KEY",
+  "PRIMARY KEY DESC",
+  "PRIMARY KEY ON CONFLICT IGNORE",
+  "UNIQUE",
+  "DEFAULT 5",
+  "CHECK (version < 3)",
+  "AS (v)",
+  "GENERATED ALWAYS AS (v) STORED",
+  "/**/",
+  "REFERENCES queue (id)",
+  "INTEGER",
+  "WITHOUT ROWID",
+  "STRICT",
+  "CREATE TRIGGER t AFTER INSERT ON kv BEGIN DELETE FROM kv; END",
+  "CREATE TRIGGER t BEFORE INSERT ON kv BEGIN SELECT RAISE(IGNORE); END",
+  "CREATE VIEW w AS SELECT * FROM kv",
+  "CREATE UNIQUE INDEX i ON kv (version)",
+  "CREATE INDEX i ON kv (abs(version)) WHERE v > 1",
+  "CREATE TABLE other (a REFERENCES kv (k) ON DELETE CASCADE)",
+];
+
+/// The statement of a table, with parts in the places of its columns and behind them.
+fn table(bytes: &mut &[u8]) -> String {
+  let mut next = || {
+    let (byte, rest) = bytes.split_first().unwrap_or((&0, &[]));
+    *bytes = rest;
+    usize::from(*byte)
+  };
+  let usual = [
+    "k BLOB PRIMARY KEY",
+    "v BLOB NOT NULL",
+    "v_encoding INTEGER NOT NULL",
+    "version INTEGER NOT NULL",
+    "seq INTEGER NOT NULL DEFAULT 0",
+    "expiration_ms INTEGER NOT NULL DEFAULT -1",
+  ];
+  let mut columns = Vec::new();
+  for column in usual {
+    match next() % 6 {
+      0 => columns.push(format!(
+        "{} {}",
+        PARTS[next() % PARTS.len()],
+        PARTS[next() % PARTS.len()]
+      )),
+      1 => columns.push(format!("{column} {}", PARTS[next() % PARTS.len()])),
+      _ => columns.push(column.to_owned()),
+    }
+  }
+  let end = [
+    "WITHOUT ROWID",
+    "WITHOUT ROWID",
+    "",
+    "STRICT",
+    "WITHOUT ROWID, STRICT",
+  ][next() % 5];
+  format!("CREATE TABLE kv ({}) {end}", columns.join(", "))
+}
+
+/// A file with another schema: it is refused, or what is acknowledged is there.
+pub fn schema(bytes: &[u8]) {
+  let folder = tempfile::TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  drop(Store::open(&path).unwrap());
+  let raw = rusqlite::Connection::open(&path).unwrap();
+  raw.execute_batch("PRAGMA synchronous = OFF").unwrap();
+  let mut rest = bytes;
+  let (first, _) = rest.split_first().unwrap_or((&0, &[]));
+  if first % 3 > 0 {
+    // What SQLite refuses is not in the file.
+    let made = table(&mut rest);
+    let _ = raw.execute_batch(&format!("BEGIN; DROP TABLE kv; {made}; COMMIT"));
+    if !raw.is_autocommit() {
+      raw.execute_batch("ROLLBACK").unwrap();
+    }
+  }
+  for byte in rest.iter().take(3) {
+    let _ = raw.execute_batch(PARTS[usize::from(*byte) % PARTS.len()]);
+  }
+  drop(raw);
+  let Ok(store) = Store::open(&path) else {
+    return;
+  };
+  let runtime = tokio::runtime::Builder::new_current_thread()
+    .enable_all()
+    .build()
+    .unwrap();
+  runtime.block_on(async {
+    let keys = [
+      Key::from(["b"]),
+      Key::from(["B"]),
+      Key::from(["a"]),
+      Key::from([1]),
+    ];
+    let mut expected = std::collections::BTreeMap::new();
+    for (n, key) in keys.iter().chain(&keys[..2]).enumerate() {
+      if store.set(key.clone(), n as f64).await.is_ok() {
+        expected.insert(key.encode().unwrap(), n as f64);
+      }
+      for (key, value) in &expected {
+        let entry = store.get(Key::decode(key).unwrap()).await.unwrap().unwrap();
+        assert_eq!(entry.value.deserialize::<f64>().unwrap(), *value);
+      }
+    }
+    let entries = store.list(
+      Selector::prefix(&Key::default()).unwrap(),
+      ListOptions::default(),
+    );
+    let entries: Vec<_> = entries.collect().await;
+    let listed: Vec<_> = entries
+      .into_iter()
+      .map(|entry| {
+        let entry = entry.unwrap();
+        (
+          entry.key.encode().unwrap(),
+          entry.value.deserialize::<f64>().unwrap(),
+        )
+      })
+      .collect();
+    assert_eq!(listed, expected.into_iter().collect::<Vec<_>>());
+    for key in keys {
+      if store.delete(key.clone()).await.is_ok() {
+        assert!(store.get(key).await.unwrap().is_none());
+      }
+    }
+  });
+}

@@ -56,6 +56,11 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<WriteConnect
     .map_err(failed)?;
     retry(deadline, || schema::migrate(&mut connection)).map_err(failed)?;
   }
+  let missing = retry(deadline, || schema::missing(&connection)).map_err(failed)?;
+  if let Some(reason) = missing {
+    let path = path.to_path_buf();
+    return Err(StoreError::CannotOpen { path, reason });
+  }
   connection.set_prepared_statement_cache_capacity(STATEMENTS);
   Ok(WriteConnection {
     connection,

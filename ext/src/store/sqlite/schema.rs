@@ -99,6 +99,63 @@ pub(super) fn foreign(connection: &Connection) -> rusqlite::Result<Option<String
   Ok(None)
 }
 
+/// The columns that statements of this store use, with their types: others would change what is stored.
+const COLUMNS: [(&str, &[(&str, &str)]); 4] = [
+  ("data_version", &[("k", "INTEGER"), ("version", "INTEGER")]),
+  (
+    "kv",
+    &[
+      ("k", "BLOB"),
+      ("v", "BLOB"),
+      ("v_encoding", "INTEGER"),
+      ("version", "INTEGER"),
+      ("expiration_ms", "INTEGER"),
+    ],
+  ),
+  (
+    "queue",
+    &[
+      ("ts", "INTEGER"),
+      ("id", "TEXT"),
+      ("data", "BLOB"),
+      ("backoff_schedule", "TEXT"),
+      ("keys_if_undelivered", "BLOB"),
+    ],
+  ),
+  (
+    "queue_running",
+    &[
+      ("deadline", "INTEGER"),
+      ("id", "TEXT"),
+      ("data", "BLOB"),
+      ("backoff_schedule", "TEXT"),
+      ("keys_if_undelivered", "BLOB"),
+    ],
+  ),
+];
+
+/// What is missing from a file of the newest version.
+pub(super) fn missing(connection: &Connection) -> rusqlite::Result<Option<String>> {
+  let sql = "SELECT name, upper(type) FROM pragma_table_xinfo(?1) WHERE hidden = 0";
+  let mut statement = connection.prepare(sql)?;
+  for (table, columns) in COLUMNS {
+    let found = statement
+      .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?
+      .collect::<Result<Vec<(String, String)>, _>>()?;
+    for (name, kind) in columns {
+      if !found
+        .iter()
+        .any(|found| found.0 == *name && found.1 == *kind)
+      {
+        return Ok(Some(format!(
+          "its table {table} is not as Deno KV makes it: it has no column {name} of the type {kind}"
+        )));
+      }
+    }
+  }
+  Ok(None)
+}
+
 /// The format version of the file: 0 for one with no tables of ours. Changes nothing.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
   let exists: bool = connection.query_row(
