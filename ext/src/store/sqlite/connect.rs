@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{limit, mapped, registry, schema};
+use super::schema::Look;
+use super::{limit, mapped, mount, registry, schema};
 use crate::store::StoreError;
 
 /// The connection that writes, and whether the file may be written at all.
@@ -23,12 +24,17 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<WriteConnect
   let mut connection = open(path, flags, busy_timeout).map_err(failed)?;
   let deadline = Instant::now() + busy_timeout;
   // Also the first look into the file: one that is no database is refused here.
-  let foreign = retry(deadline, || schema::foreign(&connection)).map_err(failed)?;
-  if let Some(reason) = foreign {
+  let (look, found) = retry(deadline, || {
+    let snapshot = connection.unchecked_transaction()?;
+    let seen = (schema::look(&snapshot)?, schema::version(&snapshot)?);
+    snapshot.commit()?;
+    Ok(seen)
+  })
+  .map_err(failed)?;
+  if let Look::Foreign(reason) = look {
     let path = path.to_path_buf();
     return Err(StoreError::CannotOpen { path, reason });
   }
-  let found = retry(deadline, || schema::version(&connection)).map_err(failed)?;
   if found > schema::NEWEST {
     return Err(StoreError::NewerFormat {
       path: path.to_path_buf(),
@@ -56,10 +62,12 @@ pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<WriteConnect
     .map_err(failed)?;
     retry(deadline, || schema::migrate(&mut connection)).map_err(failed)?;
   }
-  let missing = retry(deadline, || schema::missing(&connection)).map_err(failed)?;
-  if let Some(reason) = missing {
-    let path = path.to_path_buf();
-    return Err(StoreError::CannotOpen { path, reason });
+  if look != Look::Known {
+    let missing = retry(deadline, || schema::missing(&connection)).map_err(failed)?;
+    if let Some(reason) = missing {
+      let path = path.to_path_buf();
+      return Err(StoreError::CannotOpen { path, reason });
+    }
   }
   connection.set_prepared_statement_cache_capacity(STATEMENTS);
   Ok(WriteConnection {
@@ -244,49 +252,13 @@ pub(super) fn must_have_one_name(path: &Path) -> Result<(), StoreError> {
       ));
     }
   }
-  if is_mounted(path) {
+  if mount::is_mount_point(path) {
     return refuse(
       "it is mounted by itself, and its log would be outside the mount: mount the folder it is in"
         .into(),
     );
   }
   Ok(())
-}
-
-/// Whether the file itself, and not a folder above it, is a bind mount.
-fn is_mounted(path: &Path) -> bool {
-  // Where there is no such file, nothing tells.
-  let Ok(mounts) = fs::read("/proc/self/mountinfo") else {
-    return false;
-  };
-  let path = path.as_os_str().as_encoded_bytes();
-  let mut lines = mounts.split(|byte| *byte == b'\n');
-  // The fifth field, as proc(5) has it.
-  lines.any(|line| {
-    let mount_point = line.split(|byte| *byte == b' ').nth(4);
-    mount_point.is_some_and(|escaped| unescape(escaped) == path)
-  })
-}
-
-/// The kernel writes spaces, and what else would end a field, as three octal digits behind a backslash.
-fn unescape(field: &[u8]) -> Vec<u8> {
-  let mut bytes = Vec::with_capacity(field.len());
-  let mut rest = field;
-  while let Some((&byte, after)) = rest.split_first() {
-    let octal = after.first_chunk::<3>().filter(|_| byte == b'\\');
-    let octal = octal.and_then(|digits| std::str::from_utf8(digits).ok());
-    match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-      Some(escaped) => {
-        bytes.push(escaped);
-        rest = &after[3..];
-      }
-      None => {
-        bytes.push(byte);
-        rest = after;
-      }
-    }
-  }
-  bytes
 }
 
 /// The absolute path of a database file, by one name for all the ways to write it.
@@ -347,14 +319,6 @@ fn without_system_links(path: PathBuf) -> PathBuf {
 #[cfg(test)]
 mod tests {
   use super::*;
-
-  #[test]
-  fn mount_points_are_read_as_the_kernel_writes_them() {
-    assert_eq!(unescape(b"/a\\040b\\134c"), b"/a b\\c");
-    assert_eq!(unescape(b"/a\\04"), b"/a\\04");
-    assert!(is_mounted(Path::new("/")) || !Path::new("/proc/self/mountinfo").exists());
-    assert!(!is_mounted(Path::new("/proc/self/mountinfo/no")));
-  }
 
   #[cfg(unix)]
   #[test]

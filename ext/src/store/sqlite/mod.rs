@@ -22,6 +22,7 @@ mod log_room;
 mod log_state;
 mod mapped;
 mod memory;
+mod mount;
 mod news;
 mod order;
 mod queue;

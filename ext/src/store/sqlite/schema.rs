@@ -64,39 +64,79 @@ const FOREIGN_CLAUSES: [&str; 7] = [
   "unique",
 ];
 
-/// What is in the schema that this store has not made, and that would change what its statements do. Other
-/// tables are nobody's business.
-pub(super) fn foreign(connection: &Connection) -> rusqlite::Result<Option<String>> {
+/// The statements of the tables of the newest version, in lower case and without spaces, in which Deno's
+/// differ.
+const KNOWN: [&str; 5] = [
+  "createtablemigration_state(kintegernotnullprimarykey,versionintegernotnull)",
+  "createtabledata_version(kintegerprimarykey,versionintegernotnull,seqintegernotnulldefault0)",
+  "createtablekv(kblobprimarykey,vblobnotnull,v_encodingintegernotnull,versionintegernotnull,\
+   seqintegernotnulldefault0,expiration_msintegernotnulldefault-1)withoutrowid",
+  "createtablequeue(tsintegernotnull,idtextnotnull,datablobnotnull,backoff_scheduletextnotnull,\
+   keys_if_undeliveredblobnotnull,primarykey(ts,id))",
+  "createtablequeue_running(deadlineintegernotnull,idtextnotnull,datablobnotnull,backoff_scheduletextnotnull,\
+   keys_if_undeliveredblobnotnull,primarykey(deadline,id))",
+];
+
+/// What a look at a schema finds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Look {
+  /// Its tables are those of the newest version.
+  Known,
+  /// Nothing is wrong with it so far.
+  Unknown,
+  /// It has what this store has not made, and what would change what its statements do.
+  Foreign(String),
+}
+
+/// Looks at what others may have put into the schema. Other tables are nobody's business.
+pub(super) fn look(connection: &Connection) -> rusqlite::Result<Look> {
   let mut statement =
     connection.prepare("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema")?;
   let mut rows = statement.query([])?;
+  let mut known = 0;
   while let Some(row) = rows.next()? {
     let column = |index| Ok::<_, rusqlite::Error>(row.get_ref(index)?.as_str()?.to_lowercase());
     let (kind, name, table, sql) = (column(0)?, column(1)?, column(2)?, column(3)?);
-    let sql: Vec<&str> = sql.split_whitespace().collect();
-    let sql = sql.join(" ");
-    let is_ours = TABLES.contains(&name.as_str());
-    if is_ours && (kind != "table" || sql.starts_with("create virtual")) {
-      return Ok(Some(format!(
-        "its {name} is not the table that Deno KV makes, but a {kind}"
-      )));
-    }
-    if !TABLES.contains(&table.as_str()) {
+    if kind == "table" && KNOWN.contains(&sql.split_whitespace().collect::<String>().as_str()) {
+      known += 1;
       continue;
     }
-    if kind == "trigger" {
-      return Ok(Some(format!(
-        "it has a trigger, {name}, on the table {table}, which Deno KV has not made: drop it first"
-      )));
-    }
-    if let Some(clause) = FOREIGN_CLAUSES.iter().find(|clause| sql.contains(**clause)) {
-      return Ok(Some(format!(
-        "its {kind} {name} is not as Deno KV makes it: it has \"{}\"",
-        clause.trim()
-      )));
+    if let Some(reason) = foreign(&kind, &name, &table, &sql) {
+      return Ok(Look::Foreign(reason));
     }
   }
-  Ok(None)
+  Ok(if known == KNOWN.len() {
+    Look::Known
+  } else {
+    Look::Unknown
+  })
+}
+
+/// Why something in the schema is none of this store's, if it would change what its statements do.
+fn foreign(kind: &str, name: &str, table: &str, sql: &str) -> Option<String> {
+  let sql: Vec<&str> = sql.split_whitespace().collect();
+  let sql = sql.join(" ");
+  let is_ours = TABLES.contains(&name);
+  if is_ours && (kind != "table" || sql.starts_with("create virtual")) {
+    return Some(format!(
+      "its {name} is not the table that Deno KV makes, but a {kind}"
+    ));
+  }
+  if !TABLES.contains(&table) {
+    return None;
+  }
+  if kind == "trigger" {
+    return Some(format!(
+      "it has a trigger, {name}, on the table {table}, which Deno KV has not made: drop it first"
+    ));
+  }
+  let clause = FOREIGN_CLAUSES
+    .iter()
+    .find(|clause| sql.contains(**clause))?;
+  Some(format!(
+    "its {kind} {name} is not as Deno KV makes it: it has \"{}\"",
+    clause.trim()
+  ))
 }
 
 /// The columns that statements of this store use, with their types: others would change what is stored.
