@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::Look;
-use super::{limit, mapped, mount, registry, schema};
+use super::{file_id, limit, mapped, registry, schema};
 use crate::store::StoreError;
 
 /// The connection that writes, and whether the file may be written at all.
@@ -252,7 +252,7 @@ pub(super) fn must_have_one_name(path: &Path) -> Result<(), StoreError> {
       ));
     }
   }
-  if mount::is_mount_point(path) {
+  if file_id::is_mount_point(path) {
     return refuse(
       "it is mounted by itself, and its log would be outside the mount: mount the folder it is in"
         .into(),

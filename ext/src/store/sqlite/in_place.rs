@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::connect;
-use super::registry::FileId;
+use super::file_id::FileId;
 use crate::store::StoreError;
 
 /// Tells whether the files that a connection has open are still those at their paths. A commit to a file that

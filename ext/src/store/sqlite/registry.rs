@@ -1,12 +1,12 @@
 //! Which files are open in this process, so that all who open one share its writer.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::database::Database;
+use super::file_id::FileId;
 use super::{SqliteOptions, connect};
 use crate::store::StoreError;
 
@@ -82,7 +82,7 @@ fn all_open() -> Vec<Arc<Database>> {
 /// Whether a file is open as a database, or is the log of one, or the index of its log.
 pub(super) fn is_open(path: &Path) -> bool {
   let file = FileId::of(path);
-  file != FileId(None)
+  file != FileId::NONE
     && all_open()
       .iter()
       .any(|database| database.files().contains(&file))
@@ -98,22 +98,4 @@ pub(super) fn close_all() {
 /// Locks a mutex whose data is whole even if a thread has panicked while it held the lock.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
   mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Tells a file from another one that was put in its place under the same name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileId(Option<(u64, u64)>);
-
-impl FileId {
-  pub(super) fn of(path: &Path) -> Self {
-    #[cfg(unix)]
-    let id = |metadata: fs::Metadata| {
-      use std::os::unix::fs::MetadataExt;
-      (metadata.dev(), metadata.ino())
-    };
-    // Where an open file can't be replaced, its name tells it.
-    #[cfg(not(unix))]
-    let id = |_: fs::Metadata| (0, 0);
-    Self(fs::metadata(path).ok().map(id))
-  }
 }
