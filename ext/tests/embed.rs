@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 
-use kv_ext::{KvOptions, Limits};
+use kv_ext::{KvOptions, Limits, key};
 use support::{Embedder, embed, with_kv};
 
 #[test]
@@ -232,18 +232,41 @@ fn nothing_of_a_script_runs_while_a_value_is_read() {
     true => "globalThis.converters = [Symbol.toPrimitive, 'valueOf'];",
     false => "globalThis.converters = [Symbol.toPrimitive, 'valueOf', 'toString'];",
   });
+  let folder = tempfile::TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  drop(kv_ext::Store::open(&path).unwrap());
+  let file = rusqlite::Connection::open(&path).unwrap();
+  let descriptions = [
+    object("kind", b"\"\x01x"),
+    object("type", &object("b", b"I\x02")),
+    object("type", b"\"\x08toString"),
+    object("type", b"\"\x09__proto__"),
+    b"I\x0e".to_vec(),
+  ];
+  for (n, description) in descriptions.iter().enumerate() {
+    // [{ a: 1 }, host, new Map([[1, host]])]: no script can set such a value.
+    let host = [b"\\\xff\xff\xff\xff\x0f", &description[..]].concat();
+    let value = [
+      b"\xff\x0fA\x03",
+      &object("a", b"I\x02")[..],
+      &host,
+      b";I\x02",
+      &host,
+      b":\x02$\0\x03",
+    ]
+    .concat();
+    for name in ["a", "b"] {
+      let key = key![n as f64, name].encode().unwrap();
+      let sql = "INSERT INTO kv (k, v, v_encoding, version) VALUES (?, ?, 1, 1)";
+      file.execute(sql, (key, &value)).unwrap();
+    }
+  }
+  embedder.run(&format!("globalThis.path = {:?};", path.to_str().unwrap()));
   embedder.run(
-    "const kv = await Deno.openKv(':memory:');
-     const brand = Symbol.for('Deno.core.hostObject');
-     let description;
-     const host = { [brand]: () => description };
-     const value = [{ a: 1 }, host, host, new Map([[1, host]])];
+    "const kv = await Deno.openKv(path);
      const seen = [];
      const spied = ['type', 'kind', 'description'];
-     for (const made of [{ kind: 'x' }, { type: { b: 1 } }, { type: 'toString' }, { type: '__proto__' }, 7]) {
-       description = made;
-       await kv.set(['a'], value);
-       await kv.atomic().set(['b'], value).commit();
+     for (let n = 0; n < 5; n++) {
        for (const name of spied) {
          Object.defineProperty(Object.prototype, name, {
            get() { seen.push([name, this]); },
@@ -261,9 +284,9 @@ fn nothing_of_a_script_runs_while_a_value_is_read() {
        const errors = [];
        for (let i = 0; i < 100; i++) {
          for (const call of [
-           () => kv.get(['a']),
-           () => kv.getMany([['a'], ['b']]),
-           () => kv.list({ prefix: [] }, { batchSize: 5 }).next(),
+           () => kv.get([n, 'a']),
+           () => kv.getMany([[n, 'a'], [n, 'b']]),
+           () => kv.list({ prefix: [n] }, { batchSize: 5 }).next(),
          ]) {
            try { await call(); errors.push(null); } catch (error) { errors.push(error); }
          }
@@ -275,6 +298,19 @@ fn nothing_of_a_script_runs_while_a_value_is_read() {
        const ofOurs = seen.filter(([, self]) => Array.isArray(self) || self?.a === 1 || self?.b === 1);
        assert(ofOurs.length === 0, ofOurs.map(([name]) => String(name)).join());
        assert(errors.every((error) => error instanceof RangeError), String(errors[0]));
-     }",
+     }
+     kv.close();",
   );
+}
+
+/// An object with one property, as V8 writes it.
+fn object(name: &str, value: &[u8]) -> Vec<u8> {
+  [
+    b"o\"",
+    &[name.len() as u8][..],
+    name.as_bytes(),
+    value,
+    b"{\x01",
+  ]
+  .concat()
 }

@@ -3,11 +3,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use super::SqliteOptions;
 use super::checkpoint::{self, Checkpointer};
 use super::commit::{File, GroupOutcome, WriteError, commit_group, commit_one};
+use super::connect::is_busy;
 use super::counter::Counter;
 use super::events::Events;
 use super::in_place::InPlace;
@@ -281,10 +282,6 @@ impl Committer {
     }
     Ok(())
   }
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-  error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 #[cfg(test)]

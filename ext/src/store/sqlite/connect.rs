@@ -164,6 +164,11 @@ fn distrust_file(connection: &Connection) -> rusqlite::Result<()> {
   connection.pragma_update(None, "cell_size_check", true)
 }
 
+/// Whether another connection has a lock that is needed.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+  error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+}
+
 /// SQLite doesn't wait for every lock itself: not for the one that changes the journal mode, and
 /// not where two connections recover a WAL at once.
 fn retry<T>(
@@ -172,10 +177,7 @@ fn retry<T>(
 ) -> rusqlite::Result<T> {
   loop {
     match attempt() {
-      Err(error)
-        if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-          && Instant::now() < deadline =>
-      {
+      Err(error) if is_busy(&error) && Instant::now() < deadline => {
         std::thread::sleep(Duration::from_millis(5));
       }
       result => return result,

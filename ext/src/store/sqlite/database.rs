@@ -3,9 +3,10 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use super::committer::Committer;
+use super::connect::{self, is_busy};
 use super::dispatcher::QueueListener;
 use super::events::{Events, Host};
 use super::file_id::FileId;
@@ -17,7 +18,7 @@ use super::registry::lock;
 use super::sweep::NEXT_EXPIRY;
 use super::task::Job;
 use super::writer::Writer;
-use super::{SqliteOptions, connect, queue, thread};
+use super::{SqliteOptions, queue, thread};
 use crate::store::{
   Answer, AtomicWrite, Backend, CommitOutcome, Durability, Entries, Held, Listener, Message,
   MessageId, ReadRange, StoreError, Watcher, answer_channel,
@@ -191,10 +192,6 @@ impl Database {
   }
 }
 
-fn is_busy(error: &rusqlite::Error) -> bool {
-  error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-}
-
 /// A database file as one of those sees it who have opened it.
 pub(super) struct OpenFile {
   database: Arc<Database>,
@@ -211,6 +208,36 @@ impl OpenFile {
       durability,
       order: Order::default(),
       abandoned: Abandoned::default(),
+    }
+  }
+
+  /// Reads in the calling thread what is small and may be read now; the rest behind the writes of this handle, or
+  /// on the reader thread.
+  fn read(&self, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Entries>>, StoreError> {
+    let database = &self.database;
+    if !self.order.is_clear() {
+      return self.read_in_order(ranges);
+    }
+    if entries(&ranges) <= INLINE_ENTRIES {
+      let result = database.read_now(|connection, now_ms| {
+        limit::until(Instant::now() + INLINE_TIME, || {
+          reader::snapshot_read(connection, &ranges, now_ms, &INLINE_BUDGET)
+        })
+      });
+      match result {
+        // The thread can take its time.
+        Err(ReadError::TooLong) => {}
+        Err(ReadError::Sqlite(error)) if limit::is_interrupted(&error) || is_busy(&error) => {}
+        result => return Ok(Answer::Now(result.map_err(|error| database.explain(error)))),
+      }
+    }
+    // What is asked for later must not be seen: the snapshot is taken now, or the read has its place among
+    // the writes.
+    match database.readers.snapshot() {
+      Ok(Some(snapshot)) => database.read_later(ranges, Some(snapshot), &self.abandoned),
+      Ok(None) => self.read_in_order(ranges),
+      Err(error) if is_busy(&error) => self.read_in_order(ranges),
+      Err(error) => Err(database.explain(error.into())),
     }
   }
 
@@ -239,35 +266,9 @@ fn entries(ranges: &[ReadRange]) -> u64 {
 
 impl Backend for OpenFile {
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>> {
-    let database = &self.database;
-    if !self.order.is_clear() {
-      return self
-        .read_in_order(ranges)
-        .unwrap_or_else(|error| Answer::Now(Err(error)));
-    }
-    if entries(&ranges) <= INLINE_ENTRIES {
-      let result = database.read_now(|connection, now_ms| {
-        limit::until(Instant::now() + INLINE_TIME, || {
-          reader::snapshot_read(connection, &ranges, now_ms, &INLINE_BUDGET)
-        })
-      });
-      match result {
-        // The thread can take its time.
-        Err(ReadError::TooLong) => {}
-        Err(ReadError::Sqlite(error)) if limit::is_interrupted(&error) => {}
-        Err(ReadError::Sqlite(error)) if is_busy(&error) => {}
-        result => return Answer::Now(result.map_err(|error| database.explain(error))),
-      }
-    }
-    // What is asked for later must not be seen: the snapshot is taken now, or the read has its place among
-    // the writes.
-    match database.readers.snapshot() {
-      Ok(Some(snapshot)) => database.read_later(ranges, Some(snapshot), &self.abandoned),
-      Ok(None) => self.read_in_order(ranges),
-      Err(error) if is_busy(&error) => self.read_in_order(ranges),
-      Err(error) => Err(database.explain(error.into())),
-    }
-    .unwrap_or_else(|error| Answer::Now(Err(error)))
+    self
+      .read(ranges)
+      .unwrap_or_else(|error| Answer::Now(Err(error)))
   }
 
   fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
