@@ -328,8 +328,8 @@ function fill(atomic, text) {
 
 let cursor;
 
-/** What a call says when it is read; its answer, as a function that does so: stamps get their names in the order in
- * which answers are printed. */
+/** Each returns the call as text, and a function that makes it. That one returns a function that prints the answer:
+ * versionstamps get their names in the order of printing. */
 const CALLS = {
   get() {
     const asked = key();

@@ -2,8 +2,8 @@
 // by functions that run code when they are called. That code detaches buffers, changes what is being read, calls
 // the database, closes handles, and throws.
 //
-// What a call answers is not looked at: the process must go on, every call must settle, an atomic operation must be
-// done whole or not at all, and what was stored before must be there.
+// The answers are not checked. The process must go on, every call must settle, an atomic operation must be done whole
+// or not at all, and values stored earlier must still be there.
 import { Random } from "./random.js";
 
 const [seed, cases] = Deno.args.map(Number);
@@ -17,7 +17,7 @@ const kv = await Deno.openKv("hostile.sqlite3");
 const sentinel = { text: "there", bytes: new Uint8Array([1, 2, 3]), map: new Map([[1n, [true]]]) };
 await kv.set(["sentinel"], sentinel);
 const expected = Deno.inspect(sentinel);
-// What looks like the engine's own marks, inside a value.
+// The mark by which deno_core knows the objects of extensions.
 const HOST_OBJECT = Symbol.for("Deno.core.hostObject");
 
 // Taken before anything is patched.

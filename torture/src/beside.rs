@@ -105,7 +105,7 @@ pub fn run(kv: &Program, deno: Option<&Program>, seed: u64, long: Duration) -> R
   Ok(report)
 }
 
-/// What somebody with SQLite's own tools does. False: another had the lock.
+/// One visit with SQLite's own tools. False: another process had the lock.
 fn visit(file: &Path, random: &mut Random) -> Result<bool> {
   let connection = Connection::open(file)?;
   connection.busy_timeout(Duration::from_secs(2))?;
@@ -126,8 +126,8 @@ fn visit(file: &Path, random: &mut Random) -> Result<bool> {
   }
 }
 
-/// Compares what a program has said with what is there; returns how many commits it was told of, how many were
-/// rejected, and how many are there.
+/// Compares the output of a program with the file; returns how many commits were acknowledged, how many were
+/// rejected, and how many the file holds.
 async fn check(
   file: &Path,
   id: &str,

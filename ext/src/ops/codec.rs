@@ -57,8 +57,8 @@ impl<'s> Codec<'s> {
       .ok_or(KvError::Pending)
   }
 
-  /// What makes the host object that is described: the extension it belongs to has registered it. `None`: there
-  /// is no such extension here, or that is no description.
+  /// The registered maker of the host object that is described. `None`: no extension here has registered one, or
+  /// the value is no description.
   fn maker<'t>(
     &self,
     scope: &mut v8::PinScope<'t, '_>,

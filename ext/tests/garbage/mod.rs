@@ -135,7 +135,7 @@ pub fn rows(bytes: &[u8]) {
   });
 }
 
-/// What a schema is made of that is not the one this library makes.
+/// Parts of schemas that this library does not make.
 const PARTS: [&str; 40] = [
   "k BLOB",
   "k TEXT",

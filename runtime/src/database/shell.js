@@ -233,8 +233,8 @@
 
     async delete(kv, { key: text }) {
       const wanted = key(text);
-      // Deleting what is not there is no error of the API; whoever types a key wants to know. The value
-      // itself is not read: it may be one that can't be.
+      // The API deletes missing keys without an error; a person who types one wants to know. The value
+      // is not read, since it may be unreadable.
       const { ok: isMissing } = await kv.atomic().check({ key: wanted, versionstamp: null }).commit();
       if (isMissing) {
         console.error(`${text} is not set`);

@@ -77,18 +77,18 @@ const KNOWN: [&str; 5] = [
    keys_if_undeliveredblobnotnull,primarykey(deadline,id))",
 ];
 
-/// What a look at a schema finds.
+/// The result of a look at a schema.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Look {
   /// Its tables are those of the newest version.
   Known,
   /// Nothing is wrong with it so far.
   Unknown,
-  /// It has what this store has not made, and what would change what its statements do.
+  /// Something in it would change the effect of this store's statements.
   Foreign(String),
 }
 
-/// Looks at what others may have put into the schema. Other tables are nobody's business.
+/// Looks for foreign objects on the tables of this store. Other tables may exist.
 pub(super) fn look(connection: &Connection) -> rusqlite::Result<Look> {
   let mut statement =
     connection.prepare("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema")?;
@@ -112,7 +112,7 @@ pub(super) fn look(connection: &Connection) -> rusqlite::Result<Look> {
   })
 }
 
-/// Why something in the schema is none of this store's, if it would change what its statements do.
+/// Why an object of the schema is foreign, if it would change the effect of this store's statements.
 fn foreign(kind: &str, name: &str, table: &str, sql: &str) -> Option<String> {
   let sql: Vec<&str> = sql.split_whitespace().collect();
   let sql = sql.join(" ");
@@ -174,7 +174,7 @@ const COLUMNS: [(&str, &[(&str, &str)]); 4] = [
   ),
 ];
 
-/// What is missing from a file of the newest version.
+/// A column that is missing from a file of the newest version, or has another type.
 pub(super) fn missing(connection: &Connection) -> rusqlite::Result<Option<String>> {
   let sql = "SELECT name, upper(type) FROM pragma_table_xinfo(?1) WHERE hidden = 0";
   let mut statement = connection.prepare(sql)?;
