@@ -18,9 +18,9 @@ impl Program {
     Self::new(name, binary, &["run"])
   }
 
-  /// The same, with no file mapped.
-  pub fn kv_unmapped(name: &'static str, binary: &Path) -> Result<Self> {
-    Self::new(name, binary, &["run", "--mmap-size", "0"])
+  /// The same, with SQLite's map of the file.
+  pub fn kv_mapped(name: &'static str, binary: &Path) -> Result<Self> {
+    Self::new(name, binary, &["run", "--mmap-size", "2000000000"])
   }
 
   pub fn deno(name: &'static str, binary: &Path) -> Result<Self> {

@@ -41,6 +41,7 @@ pub struct KvOptions {
   pub(crate) limits: Limits,
   pub(crate) clock: Arc<dyn Clock>,
   pub(crate) durability: Durability,
+  pub(crate) cache_size: u64,
   pub(crate) mmap_size: u64,
   pub(crate) queue_concurrency: u32,
 }
@@ -57,6 +58,7 @@ impl Default for KvOptions {
       limits: Limits::default(),
       clock: Arc::new(SystemClock),
       durability: Durability::default(),
+      cache_size: SqliteOptions::default().cache_size,
       mmap_size: 0,
       queue_concurrency: 100,
     }
@@ -164,17 +166,23 @@ impl KvOptions {
     self
   }
 
-  /// How many bytes of a file may be mapped into memory. Default: 0; `u64::MAX` is all of it. Reads of keys
-  /// from all over a file that is much larger than SQLite's cache, which has 16 MB, take two thirds of the
-  /// time then. Lists and smaller files use no map, nor does any system but Linux.
-  ///
-  /// It costs two things. What a read has touched counts as resident memory of the process, though the
-  /// system has it in memory anyway and takes it back when it likes. And **the process gets a handler of
-  /// SIGBUS**, the signal that touching a page raises that a file no longer has, or a disk can't read: such a
-  /// read is answered with an error, as it would be without the map. The handler hands every other SIGBUS on
-  /// to the one there was before. One that the program installs later must do the same.
+  /// How many bytes of a file each connection caches, at most. Default: 16 MiB. There is a connection for each
+  /// thread that reads at the same time, and one that writes; the cache grows as pages are read.
   ///
   /// The process's first to open a file decides.
+  pub fn cache_size(mut self, bytes: u64) -> Self {
+    self.cache_size = bytes;
+    self
+  }
+
+  /// How many bytes of a file SQLite may map into memory, its
+  /// [`PRAGMA mmap_size`](https://www.sqlite.org/pragma.html#pragma_mmap_size). Default: 0, no map; SQLite maps
+  /// no more than 2 GB. Reads from all over a file that is much larger than the
+  /// [cache](Self::cache_size) take less time with a map.
+  ///
+  /// **With a map, a disk error, or another process that cuts the file short, ends this process by the signal
+  /// SIGBUS**; without one, a read is answered with an error. What has been read also counts as resident memory
+  /// of the process. The process's first to open a file decides.
   pub fn mmap_size(mut self, bytes: u64) -> Self {
     self.mmap_size = bytes;
     self
@@ -190,6 +198,7 @@ impl KvOptions {
     SqliteOptions {
       clock: self.clock.clone(),
       durability: self.durability,
+      cache_size: self.cache_size,
       mmap_size: self.mmap_size,
       ..SqliteOptions::default()
     }

@@ -110,10 +110,13 @@ pub struct RunArgs {
   /// What a write survives when its promise resolves
   #[arg(long, value_name = "LEVEL", default_value = "full")]
   pub durability: Durability,
-  /// Map at most so many bytes of a database into memory, for `get` in large files; 0 for none
-  /// [default: all of it]
+  /// Cache at most so many bytes of a database for each connection [default: 16 MiB]
   #[arg(long, value_name = "BYTES")]
-  pub mmap_size: Option<u64>,
+  pub cache_size: Option<u64>,
+  /// Let SQLite map so many bytes of a database into memory, for reads from all over a large file. With a map, a
+  /// disk error or a file that is cut short ends the process (SIGBUS)
+  #[arg(long, value_name = "BYTES", default_value_t = 0)]
+  pub mmap_size: u64,
   /// The script: a JavaScript or TypeScript module
   pub file: PathBuf,
   /// What the script finds in Deno.args

@@ -39,8 +39,6 @@ pub fn data_dir() -> Result<PathBuf> {
 pub fn kv_options(main_module: &Url) -> Result<KvOptions> {
   let options = KvOptions::default()
     .storage(data_dir()?, main_module.as_str())
-    // The handler of SIGBUS that this takes is in nobody's way here.
-    .mmap_size(u64::MAX)
     .open_hook(kv_bootstrap::must_not_be_open_as_file);
   // As in Deno, an empty one is none.
   let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());

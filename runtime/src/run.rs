@@ -10,9 +10,11 @@ use crate::worker::{CallArgument, Worker};
 pub async fn run(args: RunArgs) -> Result<i32> {
   let main_module = paths::module_url(&args.file)?;
   let mut worker = Worker::new(main_module, args.args, |kv| {
-    let kv = kv.durability(args.durability.into());
-    match args.mmap_size {
-      Some(bytes) => kv.mmap_size(bytes),
+    let kv = kv
+      .durability(args.durability.into())
+      .mmap_size(args.mmap_size);
+    match args.cache_size {
+      Some(bytes) => kv.cache_size(bytes),
       None => kv,
     }
   })?;

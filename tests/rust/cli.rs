@@ -80,6 +80,7 @@ fn durability_is_full_or_relaxed() {
 /// A database that is larger than SQLite's cache, and a script that reads all of it, waits until it is cut short if
 /// it is told to, reads it again, and waits.
 #[cfg(target_os = "linux")]
+/// Larger than the cache.
 fn large_database() -> TempDir {
   let folder = project(&[
     (
@@ -97,17 +98,7 @@ fn large_database() -> TempDir {
          return all.every((length) => length === 60_000);
        };
        console.log(await read());
-       console.log(/kv\\.sqlite3$/m.test(Deno.readTextFileSync('/proc/self/maps')));
-       if (Deno.args[0] === 'cut') {
-         while (Deno.statSync('kv.sqlite3').size > 8192) {
-           await new Promise((resolve) => setTimeout(resolve, 10));
-         }
-         // What SQLite says depends on whether the reads before have kept their snapshot.
-         await new Promise((resolve) => setTimeout(resolve, 500));
-         await read().catch((error) => console.log(error.message));
-       }
-       console.log('ready');
-       if (Deno.args[0] === 'wait') await new Promise((resolve) => setTimeout(resolve, 60_000));",
+       console.log(/kv\\.sqlite3$/m.test(Deno.readTextFileSync('/proc/self/maps')));",
     ),
   ]);
   success(
@@ -120,75 +111,18 @@ fn large_database() -> TempDir {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_large_database_is_mapped_unless_it_should_not_be() {
+fn a_database_is_mapped_only_if_it_may_be() {
   let folder = large_database();
   let run = |arguments: &[&str]| {
     let mut command = kv(folder.path());
     command.arg("run").args(arguments);
     success(command.current_dir(folder.path()))
   };
-  assert_eq!(run(&["read.ts"]), "true\ntrue\nready\n");
-  assert_eq!(
-    run(&["--mmap-size", "0", "read.ts"]),
-    "true\nfalse\nready\n"
-  );
-  // Smaller than what is worth a map.
-  assert_eq!(
-    run(&["--mmap-size", "1000000", "read.ts"]),
-    "true\nfalse\nready\n"
-  );
-  // Whoever cuts the file short gets the same error with a map and without.
-  let mut errors = ["0", "1000000000"].map(|bytes| {
-    let copy = TempDir::new().unwrap();
-    for name in ["kv.sqlite3", "read.ts"] {
-      std::fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
-    }
-    let mut command = kv(copy.path());
-    command.args(["run", "--mmap-size", bytes, "read.ts", "cut"]);
-    let mut child = command
-      .current_dir(copy.path())
-      .stdout(Stdio::piped())
-      .spawn()
-      .unwrap();
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut printed = String::new();
-    for _ in 0..2 {
-      output.read_line(&mut printed).unwrap();
-    }
-    let database = std::fs::OpenOptions::new()
-      .write(true)
-      .open(copy.path().join("kv.sqlite3"));
-    database.unwrap().set_len(8192).unwrap();
-    output.read_to_string(&mut printed).unwrap();
-    assert!(child.wait().unwrap().success(), "{printed}");
-    printed.replace(copy.path().to_str().unwrap(), "")
-  });
-  assert_eq!(errors[1].lines().count(), 4, "{}", errors[1]);
-  errors[1] = errors[1].replacen("true\ntrue\n", "true\nfalse\n", 1);
-  assert_eq!(errors[0], errors[1]);
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_bus_error_of_somebody_else_still_ends_the_process() {
-  use std::os::unix::process::ExitStatusExt;
-  let folder = large_database();
-  let mut command = kv(folder.path());
-  let mut child = command
-    .args(["read.ts", "wait"])
-    .current_dir(folder.path())
-    .stdout(Stdio::piped())
-    .spawn()
-    .unwrap();
-  let output = BufReader::new(child.stdout.take().unwrap());
-  let ready = output.lines().any(|line| line.unwrap() == "ready");
-  assert!(ready);
-  // Twice: Rust's own handler, which has it then, only stops being one at the first.
-  for _ in 0..2 {
-    success(std::process::Command::new("kill").args(["-BUS", &child.id().to_string()]));
-    std::thread::sleep(Duration::from_millis(50));
-  }
-  assert_eq!(child.wait().unwrap().signal(), Some(7));
+  assert_eq!(run(&["read.ts"]), "true\nfalse\n");
+  let mapped = ["--mmap-size", "1000000000", "read.ts"];
+  assert_eq!(run(&mapped), "true\ntrue\n");
+  let cached = ["--cache-size", "100000", "read.ts"];
+  assert_eq!(run(&cached), "true\nfalse\n");
 }
 
 #[test]

@@ -243,10 +243,12 @@ struct Glancer {
 /// themselves, and the next glance comes soon.
 fn glance(path: &Path, kept: &mut Option<Glancer>, events: &Arc<Events>) {
   if kept.is_none() {
-    *kept = connect::reader(path, 0).ok().map(|connection| Glancer {
-      connection,
-      count: Count::default(),
-    });
+    *kept = connect::reader(path, connect::PAGE_CACHE, 0)
+      .ok()
+      .map(|connection| Glancer {
+        connection,
+        count: Count::default(),
+      });
   }
   if let Some(glancer) = kept
     && look(glancer, events).is_err()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::Look;
-use super::{file_id, limit, mapped, registry, schema};
+use super::{file_id, limit, registry, schema};
 use crate::store::StoreError;
 
 /// The connection that writes, and whether the file may be written at all.
@@ -21,7 +21,7 @@ pub(super) struct WriteConnection {
 pub(super) fn writer(path: &Path, busy_timeout: Duration) -> Result<WriteConnection, StoreError> {
   let failed = |error| cannot_open(path, busy_timeout, error);
   let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-  let mut connection = open(path, flags, busy_timeout).map_err(failed)?;
+  let mut connection = open(path, flags, busy_timeout, PAGE_CACHE).map_err(failed)?;
   let deadline = Instant::now() + busy_timeout;
   // Also the first look into the file: one that is no database is refused here.
   let (look, found) = retry(deadline, || {
@@ -99,12 +99,16 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
   name.into()
 }
 
-/// Opens one more connection to a file that the writer has opened. It waits for no lock. So many bytes of
-/// the file are mapped.
-pub(super) fn reader(path: &Path, mmap_size: u64) -> rusqlite::Result<Connection> {
+/// Opens one more connection to a file that the writer has opened. It waits for no lock. It caches and maps at
+/// most so many bytes of the file.
+pub(super) fn reader(path: &Path, cache_size: u64, mmap_size: u64) -> rusqlite::Result<Connection> {
   // Reading in WAL mode writes to the shared-memory file beside the database.
   let access = OpenFlags::SQLITE_OPEN_READ_WRITE;
-  let connection = open_mapped(path, access, Duration::ZERO, mmap_size)?;
+  let connection = open(path, access, Duration::ZERO, cache_size)?;
+  if mmap_size > 0 {
+    let bytes = i64::try_from(mmap_size).unwrap_or(i64::MAX);
+    connection.pragma_update(None, "mmap_size", bytes)?;
+  }
   connection.pragma_update(None, "query_only", true)?;
   limit::watch(&connection)?;
   connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -113,7 +117,8 @@ pub(super) fn reader(path: &Path, mmap_size: u64) -> rusqlite::Result<Connection
 
 /// Opens the connection that makes checkpoints. It waits for no lock: another time will do.
 pub(super) fn checkpointer(path: &Path) -> rusqlite::Result<Connection> {
-  let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Duration::ZERO)?;
+  let access = OpenFlags::SQLITE_OPEN_READ_WRITE;
+  let connection = open(path, access, Duration::ZERO, PAGE_CACHE)?;
   // The log reaches the disk before pages of it are moved, whatever commits wait for.
   connection.pragma_update(None, "synchronous", "full")?;
   Ok(connection)
@@ -121,7 +126,7 @@ pub(super) fn checkpointer(path: &Path) -> rusqlite::Result<Connection> {
 
 /// In bytes: enough for the inner pages of a file of some ten million keys. It is taken as pages are
 /// read, so that a small database takes little.
-pub(super) const PAGE_CACHE: u32 = 16 << 20;
+pub(super) const PAGE_CACHE: u64 = 16 << 20;
 
 /// In bytes. A log that somebody's long read has kept from starting over is cut to this when it does.
 const LOG_SIZE_LIMIT: u32 = 32 << 20;
@@ -129,24 +134,27 @@ const LOG_SIZE_LIMIT: u32 = 32 << 20;
 /// More than there are different statements in this module.
 const STATEMENTS: usize = 32;
 
-fn open(path: &Path, access: OpenFlags, busy_timeout: Duration) -> rusqlite::Result<Connection> {
-  open_mapped(path, access, busy_timeout, 0)
-}
-
-fn open_mapped(
+fn open(
   path: &Path,
   access: OpenFlags,
   busy_timeout: Duration,
-  mmap_size: u64,
+  cache_size: u64,
 ) -> rusqlite::Result<Connection> {
   // NO_MUTEX: a connection is used by one thread at a time, which Rust checks.
   let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-  let connection = mapped::open(path, flags, mmap_size)?;
+  let connection = Connection::open_with_flags(path, flags)?;
   connection.busy_timeout(busy_timeout)?;
   distrust_file(&connection)?;
-  // Negative: KiB, and not pages.
-  connection.pragma_update(None, "cache_size", -i64::from(PAGE_CACHE >> 10))?;
+  set_cache_size(&connection, cache_size)?;
   Ok(connection)
+}
+
+/// Sets how many bytes of the file a connection caches at most.
+pub(super) fn set_cache_size(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
+  // SQLite reads a larger number as none.
+  let kib = i32::try_from(bytes >> 10).unwrap_or(i32::MAX);
+  // Negative: KiB, and not pages.
+  connection.pragma_update(None, "cache_size", -kib)
 }
 
 /// What SQLite's page on defence against the dark arts asks for, of files that others may have made: nothing in

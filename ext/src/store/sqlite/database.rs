@@ -67,7 +67,7 @@ impl Database {
   ) -> Result<Self, StoreError> {
     let opened = connect::writer(&path, patience)?;
     let failed = |error| StoreError::from_sqlite(&path, 0, error);
-    let readers = Readers::open(path.clone(), options.mmap_size).map_err(failed)?;
+    let readers = Readers::open(path.clone(), options).map_err(failed)?;
     let readers = Arc::new(readers);
     let events = Events::new(options.clock.clone(), Some(readers.clone()));
     let writer = if opened.read_only {
@@ -77,6 +77,9 @@ impl Database {
         .read_alone(|connection| Ok(queue::first(connection, NEXT_EXPIRY)?))
         .map_err(|error| error.explain(failed))?;
       let connection = opened.connection;
+      if options.cache_size != connect::PAGE_CACHE {
+        connect::set_cache_size(&connection, options.cache_size).map_err(failed)?;
+      }
       let committer = Committer::new(path.clone(), connection, options.clone(), events.clone());
       let writer = Arc::new(Writer::new(path.clone(), committer));
       let host: Arc<dyn Host> = writer.clone();

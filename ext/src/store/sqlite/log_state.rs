@@ -96,7 +96,7 @@ mod tests {
     let path = folder.path().join("kv");
     let writer = connect::writer(&path, Duration::ZERO).unwrap().connection;
     let other = Connection::open(&path).unwrap();
-    let reader = connect::reader(&path, 0).unwrap();
+    let reader = connect::reader(&path, connect::PAGE_CACHE, 0).unwrap();
     let count = |connection: &Connection| -> i64 {
       let sql = "SELECT version FROM data_version WHERE k = 0";
       connection.query_row(sql, [], |row| row.get(0)).unwrap()

@@ -21,7 +21,6 @@ mod in_place;
 mod limit;
 mod log_room;
 mod log_state;
-mod mapped;
 mod memory;
 mod news;
 mod order;
@@ -57,8 +56,11 @@ pub struct SqliteOptions {
   pub busy_timeout: Duration,
   /// What a commit has survived when it is answered. Default: [`Durability::Full`].
   pub durability: Durability,
-  /// How many bytes of the file may be mapped into memory. Default: 0. See
-  /// [`KvOptions::mmap_size`](crate::KvOptions::mmap_size).
+  /// How many bytes of the file SQLite caches for each connection, at most. Default: 16 MiB. See
+  /// [`KvOptions::cache_size`](crate::KvOptions::cache_size).
+  pub cache_size: u64,
+  /// How many bytes of the file SQLite may map into memory. Default: 0. See
+  /// [`KvOptions::mmap_size`](crate::KvOptions::mmap_size), also for the risk.
   pub mmap_size: u64,
 }
 
@@ -68,13 +70,14 @@ impl Default for SqliteOptions {
       clock: Arc::new(SystemClock),
       busy_timeout: Duration::from_secs(10),
       durability: Durability::default(),
+      cache_size: connect::PAGE_CACHE,
       mmap_size: 0,
     }
   }
 }
 
 /// Opens the database file at `path`, or creates it. In the process, all who open the same file
-/// share its writer; the clock, the timeout and the map of the first apply, and each has the durability of its
+/// share its writer; the clock, the timeout, the cache and the map of the first apply, and each has the durability of its
 /// own options.
 ///
 /// A file that may only be read is opened for reading.

@@ -2,7 +2,6 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Row, ffi, params};
 
-use super::mapped;
 use crate::store::{Entries, Held, ReadRange, StoreError};
 use crate::value::ValueRef;
 use crate::versionstamp::Versionstamp;
@@ -108,14 +107,12 @@ fn read_point(
   show: impl FnOnce(ValueRef<'_>, Versionstamp),
 ) -> Result<(), ReadError> {
   let mut statement = connection.prepare_cached(POINT)?;
-  mapped::point(|| {
-    let mut rows = statement.query(params![key, now_ms as i64])?;
-    if let Some(row) = rows.next()? {
-      let (value, versionstamp) = held(row)?;
-      show(value, versionstamp);
-    }
-    Ok(())
-  })
+  let mut rows = statement.query(params![key, now_ms as i64])?;
+  if let Some(row) = rows.next()? {
+    let (value, versionstamp) = held(row)?;
+    show(value, versionstamp);
+  }
+  Ok(())
 }
 
 fn read_range(

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::SqliteOptions;
 use super::connect;
 use super::log_state::{self, LogState};
 use super::reader::ReadError;
@@ -51,6 +52,7 @@ pub(super) const TIDY: Duration = Duration::from_millis(10);
 /// The connections of a file that read.
 pub(super) struct Readers {
   path: PathBuf,
+  cache_size: u64,
   mmap_size: u64,
   state: Mutex<State>,
   /// Snapshots that wait for their reads.
@@ -117,19 +119,21 @@ struct Kept {
 }
 
 impl Readers {
-  /// `mmap_size` is as in [`SqliteOptions`](super::SqliteOptions).
+  /// The connections have the cache and the map of `options`.
   ///
   /// # Errors
   /// The file can't be opened once more.
-  pub(super) fn open(path: PathBuf, mmap_size: u64) -> rusqlite::Result<Self> {
+  pub(super) fn open(path: PathBuf, options: &SqliteOptions) -> rusqlite::Result<Self> {
+    let (cache_size, mmap_size) = (options.cache_size, options.mmap_size);
     // The first read is usually one that nobody wants to wait for.
-    let first = connect::reader(&path, mmap_size)?;
+    let first = connect::reader(&path, cache_size, mmap_size)?;
     let state = State {
       idle: vec![Reader::new(first)],
       ..State::default()
     };
     Ok(Self {
       path,
+      cache_size,
       mmap_size,
       state: Mutex::new(state),
       waiting: Arc::default(),
@@ -220,7 +224,11 @@ impl Readers {
     drop(state);
     let reader = match idle {
       Some(reader) => reader,
-      None => Reader::new(connect::reader(&self.path, self.mmap_size)?),
+      None => Reader::new(connect::reader(
+        &self.path,
+        self.cache_size,
+        self.mmap_size,
+      )?),
     };
     Ok((reader, round))
   }
@@ -382,7 +390,7 @@ mod tests {
       let other = connect::writer(&path, Duration::ZERO).unwrap().connection;
       let file = Self {
         _folder: folder,
-        readers: Readers::open(path, 0).unwrap(),
+        readers: Readers::open(path, &SqliteOptions::default()).unwrap(),
         other,
         asked_to_tidy: Cell::new(0),
       };
@@ -565,5 +573,32 @@ mod tests {
       Ok(())
     });
     result.unwrap();
+  }
+
+  #[test]
+  fn the_cache_and_the_map_are_as_large_as_asked_for() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("kv");
+    let _writer = connect::writer(&path, Duration::ZERO).unwrap().connection;
+    let pragmas = |options: &SqliteOptions| {
+      let readers = Readers::open(path.clone(), options).unwrap();
+      let found = readers.read_alone(|connection| {
+        let get = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        Ok((get("cache_size")?, get("mmap_size")?))
+      });
+      found.unwrap()
+    };
+    assert_eq!(pragmas(&SqliteOptions::default()), (-(16 << 10), 0));
+    let mut options = SqliteOptions {
+      cache_size: 1 << 20,
+      mmap_size: 1 << 30,
+      ..SqliteOptions::default()
+    };
+    assert_eq!(pragmas(&options), (-(1 << 10), 1 << 30));
+    // SQLite has a limit of its own for the map.
+    (options.cache_size, options.mmap_size) = (u64::MAX, u64::MAX);
+    let (cache, map) = pragmas(&options);
+    assert_eq!(cache, -i64::from(i32::MAX));
+    assert!(map > 1 << 30);
   }
 }

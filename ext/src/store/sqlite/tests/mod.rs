@@ -5,7 +5,6 @@ mod expiry;
 mod garbage;
 mod hostile_files;
 #[cfg(target_os = "linux")]
-mod mapped;
 mod order;
 mod queue;
 mod snapshots;
