@@ -82,8 +82,7 @@
 //! # For those who read the source
 //!
 //! Calls go one way: `js/` (the shape of arguments, the state of iterators), `ops` (JavaScript
-//! values to bytes and back, limits), [`store`] (commit or read). `client` is beside `ops`: the same for
-//! Rust values.
+//! values to bytes and back, limits), and the crate [`kv_store`] (commit or read), which knows no JavaScript.
 
 #![deny(missing_docs)]
 
@@ -92,35 +91,23 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-mod client;
-mod conversions;
 mod error;
-mod js_value;
-pub mod key;
-mod limits;
-mod location;
 mod ops;
 mod options;
-mod selector;
-pub mod store;
-mod value;
-mod versionstamp;
-mod wire;
 
-pub use client::{
-  Atomic, Deliveries, Delivery, Entry, List, ListOptions, MessageOptions, Store, Watch,
-};
 pub use deno_error::JsErrorBox;
-pub use error::KvError;
-pub use js_value::{JsValue, JsValueError};
-pub use key::{Key, KeyPart};
-pub use limits::Limits;
-pub use location::Location;
+pub use kv_store::{
+  Atomic, Deliveries, Delivery, Durability, Entry, InvalidVersionstampError, JsValue, JsValueError,
+  Key, KeyPart, KvError, Limits, List, ListOptions, Location, MessageOptions, Selector,
+  SelectorError, Store, Value, ValueDecodeError, ValueRef, Versionstamp, Watch, key,
+};
 pub use options::KvOptions;
-pub use selector::{Selector, SelectorError};
-pub use store::Durability;
-pub use value::{Value, ValueDecodeError, ValueRef};
-pub use versionstamp::{InvalidVersionstampError, Versionstamp};
+
+/// The storage engine: the trait of engines, and SQLite.
+pub mod store {
+  pub use kv_store::engine::*;
+  pub use kv_store::sqlite;
+}
 
 use deno_core::Extension;
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use deno_error::JsErrorBox;
 use sha2::{Digest, Sha256};
 
-use crate::client::Store;
-use crate::limits::Limits;
-use crate::location::Location;
-use crate::store::sqlite::SqliteOptions;
-use crate::store::{Clock, Durability, SystemClock};
+use kv_store::Limits;
+use kv_store::Location;
+use kv_store::Store;
+use kv_store::engine::{Clock, Durability, SystemClock};
+use kv_store::sqlite::SqliteOptions;
 
 /// Decides whether a database may be opened, and where it is.
 pub(crate) type OpenHook = Arc<dyn Fn(&Location) -> Result<Location, JsErrorBox> + Send + Sync>;
@@ -26,7 +26,7 @@ pub(crate) type OpenHook = Arc<dyn Fn(&Location) -> Result<Location, JsErrorBox>
 /// let extension = kv_ext::init(options);
 /// ```
 ///
-/// Every call of the store is a span of [`tracing`](https://docs.rs/tracing), with target `kv_ext` and
+/// Every call of the store is a span of [`tracing`](https://docs.rs/tracing), with target `kv_store` and
 /// level debug: `kv.get`, `kv.read`, `kv.commit`, `kv.watch`, `kv.receive`, `kv.finish`. It lasts from
 /// the call to its answer. An error is an event of level warn inside it.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
-//! The bodies of the targets: those of ext/tests/garbage.rs.
+//! The bodies of the targets: those of store/tests/garbage.rs.
 
-#[path = "../../ext/tests/garbage/mod.rs"]
+#[path = "../../store/tests/garbage/mod.rs"]
 mod garbage;
 
 pub use garbage::*;

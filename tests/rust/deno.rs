@@ -21,7 +21,12 @@ fn failing(report: &str) -> BTreeSet<String> {
 /// Whether a test in Rust has this name.
 fn is_rust_test(name: &str) -> bool {
   let definition = format!("fn {name}(");
-  let folders = ["tests/rust", "ext/tests", "ext/src/store/sqlite/tests"];
+  let folders = [
+    "tests/rust",
+    "ext/tests",
+    "store/tests",
+    "store/src/sqlite/tests",
+  ];
   let mut files = folders
     .iter()
     .flat_map(|folder| std::fs::read_dir(repository().join(folder)).unwrap());

@@ -1,6 +1,6 @@
 use deno_core::v8;
 
-use crate::error::KvError;
+use crate::error::OpError;
 
 /// What `js/codec.js` lends to make JavaScript values from stored ones and back: classes and
 /// functions taken from the primordials, which no script can have patched. Its properties are
@@ -19,9 +19,9 @@ impl<'s> Codec<'s> {
     &self,
     scope: &mut v8::PinScope<'t, '_>,
     name: &str,
-  ) -> Result<v8::Local<'t, v8::String>, KvError> {
+  ) -> Result<v8::Local<'t, v8::String>, OpError> {
     v8::String::new_from_one_byte(scope, name.as_bytes(), v8::NewStringType::Internalized)
-      .ok_or(KvError::Pending)
+      .ok_or(OpError::Pending)
   }
 
   pub(super) fn get<'t>(
@@ -29,18 +29,18 @@ impl<'s> Codec<'s> {
     scope: &mut v8::PinScope<'t, '_>,
     object: v8::Local<v8::Object>,
     name: &str,
-  ) -> Result<v8::Local<'t, v8::Value>, KvError> {
+  ) -> Result<v8::Local<'t, v8::Value>, OpError> {
     let name = self.name(scope, name)?;
-    object.get(scope, name.into()).ok_or(KvError::Pending)
+    object.get(scope, name.into()).ok_or(OpError::Pending)
   }
 
   pub(super) fn function(
     &self,
     scope: &mut v8::PinScope<'s, '_>,
     name: &str,
-  ) -> Result<v8::Local<'s, v8::Function>, KvError> {
+  ) -> Result<v8::Local<'s, v8::Function>, OpError> {
     let function = self.get(scope, self.object, name)?;
-    v8::Local::<v8::Function>::try_from(function).map_err(|_| KvError::Serialize)
+    v8::Local::<v8::Function>::try_from(function).map_err(|_| OpError::Serialize)
   }
 
   /// A `Deno.KvU64`.
@@ -48,13 +48,13 @@ impl<'s> Codec<'s> {
     &self,
     scope: &mut v8::PinScope<'s, '_>,
     number: u64,
-  ) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  ) -> Result<v8::Local<'s, v8::Value>, OpError> {
     let class = self.function(scope, "KvU64")?;
     let number = v8::BigInt::new_from_u64(scope, number).into();
     class
       .new_instance(scope, &[number])
       .map(Into::into)
-      .ok_or(KvError::Pending)
+      .ok_or(OpError::Pending)
   }
 
   /// The registered maker of the host object that is described. `None`: no extension here has registered one, or
@@ -63,7 +63,7 @@ impl<'s> Codec<'s> {
     &self,
     scope: &mut v8::PinScope<'t, '_>,
     description: v8::Local<'t, v8::Value>,
-  ) -> Result<Option<v8::Local<'t, v8::Function>>, KvError> {
+  ) -> Result<Option<v8::Local<'t, v8::Function>>, OpError> {
     let by_type = self.get(scope, self.object, "hostObjects")?;
     let (Ok(description), Ok(by_type)) = (
       v8::Local::<v8::Object>::try_from(description),
@@ -83,7 +83,7 @@ impl<'s> Codec<'s> {
     if by_type.has_own_property(scope, name) != Some(true) {
       return Ok(None);
     }
-    let make = by_type.get(scope, name.into()).ok_or(KvError::Pending)?;
+    let make = by_type.get(scope, name.into()).ok_or(OpError::Pending)?;
     Ok(v8::Local::<v8::Function>::try_from(make).ok())
   }
 
@@ -92,41 +92,41 @@ impl<'s> Codec<'s> {
     &self,
     scope: &mut v8::PinScope<'s, '_>,
     description: v8::Local<'s, v8::Value>,
-  ) -> Result<v8::Local<'s, v8::Object>, KvError> {
+  ) -> Result<v8::Local<'s, v8::Object>, OpError> {
     let make = self.maker(scope, description)?;
-    let make = make.ok_or(KvError::Deserialize)?;
+    let make = make.ok_or(OpError::Deserialize)?;
     let receiver = v8::null(scope).into();
     let made = make
       .call(scope, receiver, &[description])
-      .ok_or(KvError::Pending)?;
-    v8::Local::<v8::Object>::try_from(made).map_err(|_| KvError::Deserialize)
+      .ok_or(OpError::Pending)?;
+    v8::Local::<v8::Object>::try_from(made).map_err(|_| OpError::Deserialize)
   }
 
   /// Asks an object that says it is a host object (`describe` is what it has under its brand) for its description.
-  /// One that nothing could make an object of again is refused: [`KvError::Pending`].
+  /// One that nothing could make an object of again is refused: [`OpError::Pending`].
   pub(super) fn describe_host_object<'t>(
     &self,
     scope: &mut v8::PinScope<'t, '_>,
     object: v8::Local<'t, v8::Object>,
     describe: v8::Local<'t, v8::Value>,
-  ) -> Result<v8::Local<'t, v8::Value>, KvError> {
+  ) -> Result<v8::Local<'t, v8::Value>, OpError> {
     if let Ok(describe) = v8::Local::<v8::Function>::try_from(describe) {
       let description = describe.call(scope, object.into(), &[]);
-      let description = description.ok_or(KvError::Pending)?;
+      let description = description.ok_or(OpError::Pending)?;
       if self.maker(scope, description)?.is_some() {
         return Ok(description);
       }
     }
     throw_type_error(scope, "Unsupported object type");
-    Err(KvError::Pending)
+    Err(OpError::Pending)
   }
 }
 
 /// The symbol that marks a host object.
 pub(super) fn brand<'s>(
   scope: &mut v8::PinScope<'s, '_>,
-) -> Result<v8::Local<'s, v8::Symbol>, KvError> {
-  let name = v8::String::new(scope, "Deno.core.hostObject").ok_or(KvError::Pending)?;
+) -> Result<v8::Local<'s, v8::Symbol>, OpError> {
+  let name = v8::String::new(scope, "Deno.core.hostObject").ok_or(OpError::Pending)?;
   Ok(v8::Symbol::for_key(scope, name))
 }
 

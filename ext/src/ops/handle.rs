@@ -8,10 +8,10 @@ use deno_core::{GarbageCollected, v8};
 
 use super::queue::Listening;
 use super::watch::Watching;
-use crate::error::KvError;
-use crate::limits::Limits;
+use crate::error::OpError;
 use crate::options::KvOptions;
-use crate::store::{Answer, Backend, Clock, CommitOutcome, Entries, StoreError};
+use kv_store::Limits;
+use kv_store::engine::{Answer, Backend, Clock, CommitOutcome, Entries, StoreError};
 
 /// What is behind a `Deno.Kv` object: an open database, until it is closed.
 pub(crate) struct Handle {
@@ -122,9 +122,9 @@ impl Handle {
   }
 
   /// The store, or `BadResource` after `close()`.
-  pub(super) fn store(&self) -> Result<Ref<'_, Arc<dyn Backend>>, KvError> {
+  pub(super) fn store(&self) -> Result<Ref<'_, Arc<dyn Backend>>, OpError> {
     Ref::filter_map(self.store.borrow(), Option::as_ref)
-      .map_err(|_| KvError::Closed(ResourceError::BadResourceId))
+      .map_err(|_| OpError::Closed(ResourceError::BadResourceId))
   }
 
   /// Closes the handle; false if it was closed before. The last handle of a database closes the

@@ -1,8 +1,8 @@
 use deno_core::v8;
 
 use super::codec::{is_faithful, string_units, view_bytes};
-use crate::error::KvError;
-use crate::key::{KeyEncoder, KeyParts, PartRef};
+use crate::error::OpError;
+use kv_store::key::{KeyEncoder, KeyParts, PartRef};
 
 /// Most keys are shorter.
 const USUAL_KEY_BYTES: usize = 64;
@@ -20,15 +20,15 @@ pub(super) fn type_name(scope: &mut v8::PinScope<'_, '_>, value: v8::Local<v8::V
 pub(super) fn key_array<'s>(
   scope: &mut v8::PinScope<'_, '_>,
   key: v8::Local<'s, v8::Value>,
-) -> Result<v8::Local<'s, v8::Array>, KvError> {
-  v8::Local::<v8::Array>::try_from(key).map_err(|_| KvError::KeyNotArray(type_name(scope, key)))
+) -> Result<v8::Local<'s, v8::Array>, OpError> {
+  v8::Local::<v8::Array>::try_from(key).map_err(|_| OpError::KeyNotArray(type_name(scope, key)))
 }
 
 /// Encodes a key that JavaScript hands over.
 pub(super) fn encode(
   scope: &mut v8::PinScope<'_, '_>,
   key: v8::Local<v8::Value>,
-) -> Result<Vec<u8>, KvError> {
+) -> Result<Vec<u8>, OpError> {
   let key = key_array(scope, key)?;
   let length = key.length();
   encode_parts(scope, key, length)
@@ -53,7 +53,7 @@ impl<'s> Parts<'s> {
 pub(super) fn encode_and_keep<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   key: v8::Local<'s, v8::Value>,
-) -> Result<(Vec<u8>, Option<Parts<'s>>), KvError> {
+) -> Result<(Vec<u8>, Option<Parts<'s>>), OpError> {
   let key = key_array(scope, key)?;
   let length = key.length() as usize;
   let mut kept = Parts {
@@ -74,9 +74,9 @@ pub(super) fn encode_and_keep<'s>(
 pub(super) fn key_list(
   scope: &mut v8::PinScope<'_, '_>,
   keys: v8::Local<v8::Value>,
-) -> Result<Vec<Vec<u8>>, KvError> {
+) -> Result<Vec<Vec<u8>>, OpError> {
   let Ok(keys) = v8::Local::<v8::Array>::try_from(keys) else {
-    return Err(KvError::Argument {
+    return Err(OpError::Argument {
       name: "keys",
       expected: "an array of keys",
       received: type_name(scope, keys),
@@ -84,7 +84,7 @@ pub(super) fn key_list(
   };
   let mut encoded = Vec::with_capacity(keys.length() as usize);
   for index in 0..keys.length() {
-    let key = keys.get_index(scope, index).ok_or(KvError::Pending)?;
+    let key = keys.get_index(scope, index).ok_or(OpError::Pending)?;
     encoded.push(encode(scope, key)?);
   }
   Ok(encoded)
@@ -95,7 +95,7 @@ pub(super) fn encode_parts(
   scope: &mut v8::PinScope<'_, '_>,
   key: v8::Local<v8::Array>,
   length: u32,
-) -> Result<Vec<u8>, KvError> {
+) -> Result<Vec<u8>, OpError> {
   encode_each(scope, key, length, |_, _| ())
 }
 
@@ -105,11 +105,11 @@ fn encode_each<'s>(
   key: v8::Local<v8::Array>,
   length: u32,
   mut show: impl FnMut(usize, v8::Local<'s, v8::Value>),
-) -> Result<Vec<u8>, KvError> {
+) -> Result<Vec<u8>, OpError> {
   let mut encoder = KeyEncoder::with_capacity(USUAL_KEY_BYTES);
   for index in 0..length {
     // An element can be a getter, and a getter can throw.
-    let part = key.get_index(scope, index).ok_or(KvError::Pending)?;
+    let part = key.get_index(scope, index).ok_or(OpError::Pending)?;
     push_part(scope, &mut encoder, part)?;
     show(index as usize, part);
   }
@@ -120,11 +120,11 @@ fn push_part(
   scope: &mut v8::PinScope<'_, '_>,
   encoder: &mut KeyEncoder,
   part: v8::Local<v8::Value>,
-) -> Result<(), KvError> {
+) -> Result<(), OpError> {
   if let Ok(string) = v8::Local::<v8::String>::try_from(part) {
     push_string(scope, encoder, string)?;
   } else if part.is_number() {
-    let number = part.number_value(scope).ok_or(KvError::Pending)?;
+    let number = part.number_value(scope).ok_or(OpError::Pending)?;
     encoder.push_number(number);
   } else if let Ok(bigint) = v8::Local::<v8::BigInt>::try_from(part) {
     let mut words = vec![0; bigint.word_count()];
@@ -140,7 +140,7 @@ fn push_part(
   } else if let Ok(view) = v8::Local::<v8::ArrayBufferView>::try_from(part) {
     encoder.push_bytes(&view_bytes(view));
   } else {
-    return Err(KvError::KeyPartType);
+    return Err(OpError::KeyPartType);
   }
   Ok(())
 }
@@ -149,7 +149,7 @@ fn push_string(
   scope: &mut v8::PinScope<'_, '_>,
   encoder: &mut KeyEncoder,
   string: v8::Local<v8::String>,
-) -> Result<(), KvError> {
+) -> Result<(), OpError> {
   if string.is_onebyte() {
     // Latin-1 has no surrogates.
     encoder.push_string(&string.to_rust_string_lossy(scope));
@@ -157,9 +157,9 @@ fn push_string(
   }
   let units = string_units(scope, string);
   if !is_faithful(scope, string, &units) {
-    return Err(KvError::KeyPartNotWellFormed);
+    return Err(OpError::KeyPartNotWellFormed);
   }
-  let string = String::from_utf16(&units).map_err(|_| KvError::KeyPartNotWellFormed)?;
+  let string = String::from_utf16(&units).map_err(|_| OpError::KeyPartNotWellFormed)?;
   encoder.push_string(&string);
   Ok(())
 }
@@ -186,7 +186,7 @@ impl<'s> KeyDecoder<'s> {
     &mut self,
     scope: &mut v8::PinScope<'s, '_>,
     key: &[u8],
-  ) -> Result<v8::Local<'s, v8::Array>, KvError> {
+  ) -> Result<v8::Local<'s, v8::Array>, OpError> {
     self.parts.clear();
     for (index, part) in KeyParts::new(key).enumerate() {
       let part = match part? {
@@ -206,7 +206,7 @@ impl<'s> KeyDecoder<'s> {
     scope: &mut v8::PinScope<'s, '_>,
     index: usize,
     string: &str,
-  ) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  ) -> Result<v8::Local<'s, v8::Value>, OpError> {
     if let Some(Some((same, made))) = self.strings.get(index)
       && same == string
     {
@@ -217,7 +217,7 @@ impl<'s> KeyDecoder<'s> {
     } else {
       v8::String::new(scope, string)
     };
-    let made: v8::Local<v8::Value> = made.ok_or(KvError::Pending)?.into();
+    let made: v8::Local<v8::Value> = made.ok_or(OpError::Pending)?.into();
     if !self.keeps_strings {
       return Ok(made);
     }
@@ -239,7 +239,7 @@ fn bigint_to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   negative: bool,
   magnitude: &[u8],
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let words: Vec<u64> = magnitude
     .rchunks(8)
     .map(|digits| {
@@ -250,16 +250,16 @@ fn bigint_to_v8<'s>(
     .collect();
   v8::BigInt::new_from_words(scope, negative, &words)
     .map(Into::into)
-    .ok_or(KvError::Pending)
+    .ok_or(OpError::Pending)
 }
 
 /// A `Uint8Array` that owns `bytes`.
 pub(super) fn bytes_to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   bytes: Vec<u8>,
-) -> Result<v8::Local<'s, v8::Uint8Array>, KvError> {
+) -> Result<v8::Local<'s, v8::Uint8Array>, OpError> {
   let length = bytes.len();
   let store = v8::ArrayBuffer::new_backing_store_from_vec(bytes).make_shared();
   let buffer = v8::ArrayBuffer::with_backing_store(scope, &store);
-  v8::Uint8Array::new(scope, buffer, 0, length).ok_or(KvError::Pending)
+  v8::Uint8Array::new(scope, buffer, 0, length).ok_or(OpError::Pending)
 }

@@ -17,7 +17,7 @@ mod write;
 
 use deno_core::v8;
 
-use crate::error::KvError;
+use crate::error::OpError;
 
 pub(crate) use handle::OpenHandles;
 pub(crate) use object::ObjectConstructor;
@@ -38,10 +38,10 @@ pub(crate) use write::{op_kv_commit, op_kv_set, op_kv_try_commit, op_kv_wait_com
 /// replaced it would hide it.
 fn rethrow<'s>(
   scope: &mut v8::PinnedRef<'_, v8::TryCatch<'_, 's, v8::HandleScope<'_>>>,
-  result: Result<v8::Local<'s, v8::Value>, KvError>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+  result: Result<v8::Local<'s, v8::Value>, OpError>,
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   match result {
-    Err(KvError::Pending) if scope.has_caught() || scope.has_terminated() => {
+    Err(OpError::Pending) if scope.has_caught() || scope.has_terminated() => {
       scope.rethrow();
       // Nobody sees this: the exception is thrown instead.
       Ok(v8::undefined(scope).into())

@@ -11,7 +11,7 @@ use deno_core::v8::{ValueDeserializerHelper, ValueSerializerHelper};
 
 use super::codec::{Codec, brand, throw_type_error};
 use super::structured_clone;
-use crate::error::KvError;
+use crate::error::OpError;
 
 /// Written before a host object's own data, in place of an index: what follows is a plain object
 /// that names its type, and the deserializer for that type makes the host object of it. Deno
@@ -77,7 +77,7 @@ pub(super) fn serialize<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   value: v8::Local<'s, v8::Value>,
   codec: &Codec<'s>,
-) -> Result<Vec<u8>, KvError> {
+) -> Result<Vec<u8>, OpError> {
   let brand = brand(scope)?;
   let serializer = v8::ValueSerializer::new(
     scope,
@@ -89,8 +89,8 @@ pub(super) fn serialize<'s>(
   serializer.write_header();
   match serializer.write_value(scope.get_current_context(), value) {
     Some(true) => Ok(serializer.release()),
-    Some(false) => Err(KvError::Serialize),
-    None => Err(KvError::Pending),
+    Some(false) => Err(OpError::Serialize),
+    None => Err(OpError::Pending),
   }
 }
 
@@ -115,7 +115,7 @@ pub(super) fn deserialize<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   bytes: &[u8],
   codec: &Codec<'s>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let has_met_host_object = Rc::new(Cell::new(false));
   let delegate = Deserializer {
     has_met_host_object: has_met_host_object.clone(),
@@ -123,11 +123,11 @@ pub(super) fn deserialize<'s>(
   let deserializer = v8::ValueDeserializer::new(scope, Box::new(delegate), bytes);
   let context = scope.get_current_context();
   if deserializer.read_header(context) != Some(true) {
-    return Err(KvError::Deserialize);
+    return Err(OpError::Deserialize);
   }
   match deserializer.read_value(context) {
     Some(value) => Ok(value),
     None if has_met_host_object.get() => structured_clone::deserialize(scope, bytes, codec),
-    None => Err(KvError::Deserialize),
+    None => Err(OpError::Deserialize),
   }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use deno_core::{GarbageCollected, OpState, cppgc, v8};
 
-use crate::error::KvError;
+use crate::error::OpError;
 
 /// What makes such objects, in a runtime that has made one.
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub(super) fn object<'s, T: GarbageCollected + 'static>(
   scope: &mut v8::PinScope<'s, '_>,
   _state: &Rc<RefCell<OpState>>,
   value: T,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   Ok(cppgc::make_cppgc_object(scope, value).into())
 }
 
@@ -29,20 +29,20 @@ pub(super) fn object<'s, T: GarbageCollected + 'static>(
   scope: &mut v8::PinScope<'s, '_>,
   state: &Rc<RefCell<OpState>>,
   value: T,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let known = state.borrow().borrow::<ObjectConstructor>().0.clone();
   let constructor = match known {
     Some(constructor) => v8::Local::new(scope, constructor),
     None => {
       let made = v8::FunctionTemplate::new(scope, construct).get_function(scope);
-      let constructor = made.ok_or(KvError::Pending)?;
+      let constructor = made.ok_or(OpError::Pending)?;
       let kept = v8::Global::new(scope, constructor);
       state.borrow_mut().put(ObjectConstructor(Some(kept)));
       constructor
     }
   };
   let object = constructor.new_instance(scope, &[]);
-  let object = object.ok_or(KvError::Pending)?;
+  let object = object.ok_or(OpError::Pending)?;
   Ok(cppgc::wrap_object(scope, object, value).into())
 }
 

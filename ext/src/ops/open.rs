@@ -8,11 +8,12 @@ use deno_core::{OpState, op2, v8};
 
 use super::handle::{Handle, HandleObject, OpenHandles, WEIGHT_IN_MEMORY, WEIGHT_OF_FILE};
 use super::object::object;
-use crate::error::KvError;
-use crate::location::Location;
+use crate::error::OpError;
 use crate::options::KvOptions;
-use crate::store::sqlite;
-use crate::store::{Backend, StoreError, Traced};
+use kv_store::KvError;
+use kv_store::Location;
+use kv_store::engine::{Backend, StoreError, Traced};
+use kv_store::sqlite;
 
 /// The same path from the root, without `.` and `..`.
 fn normalize(path: &Path) -> std::io::Result<PathBuf> {
@@ -37,7 +38,7 @@ fn normalize(path: &Path) -> std::io::Result<PathBuf> {
 }
 
 /// Asks the embedder.
-fn allow(options: &KvOptions, location: Location) -> Result<Location, KvError> {
+fn allow(options: &KvOptions, location: Location) -> Result<Location, OpError> {
   let Some(hook) = &options.open_hook else {
     return Ok(location);
   };
@@ -53,7 +54,7 @@ fn allow(options: &KvOptions, location: Location) -> Result<Location, KvError> {
     }
     memory => memory,
   };
-  hook(&location).map_err(KvError::Denied)
+  hook(&location).map_err(OpError::Denied)
 }
 
 /// Makes a folder and those above it that are missing. After a power failure a new one is there only if the
@@ -88,9 +89,9 @@ fn sync_folder(_: &Path) -> std::io::Result<()> {
 
 /// Makes the folder of the default database, if it is missing. Returns the path without symbolic links: the
 /// script has not named it, and a home may be reached through one.
-fn make_default_folder(path: &Path, label: Option<&str>) -> Result<PathBuf, KvError> {
+fn make_default_folder(path: &Path, label: Option<&str>) -> Result<PathBuf, OpError> {
   let folder = path.parent().unwrap_or(Path::new(""));
-  let failed = |source| KvError::DefaultFolder {
+  let failed = |source| OpError::DefaultFolder {
     path: folder.display().to_string(),
     source,
   };
@@ -115,7 +116,7 @@ fn make_default_folder(path: &Path, label: Option<&str>) -> Result<PathBuf, KvEr
 pub async fn op_kv_open(
   state: Rc<RefCell<OpState>>,
   #[string] path: Option<String>,
-) -> Result<u32, KvError> {
+) -> Result<u32, OpError> {
   let options = state.borrow().borrow::<KvOptions>().clone();
   let (backend, weight) = match (&path, &options.default_store) {
     (None, Some(store)) => (store.backend().clone(), WEIGHT_OF_FILE),
@@ -135,9 +136,9 @@ pub fn op_kv_opened<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   state: Rc<RefCell<OpState>>,
   #[smi] ticket: u32,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let opened = state.borrow().borrow::<OpenHandles>().take(ticket);
-  let handle = opened.ok_or(KvError::Closed(ResourceError::BadResourceId))?;
+  let handle = opened.ok_or(OpError::Closed(ResourceError::BadResourceId))?;
   let change = handle.weigh();
   scope.adjust_amount_of_external_allocated_memory(change);
   object(scope, &state, HandleObject(handle))
@@ -147,12 +148,12 @@ pub fn op_kv_opened<'s>(
 async fn open(
   path: Option<String>,
   options: &KvOptions,
-) -> Result<(Arc<dyn Backend>, i64), KvError> {
+) -> Result<(Arc<dyn Backend>, i64), OpError> {
   let name = path.or_else(|| options.default_name.clone());
   let is_default = name.is_none();
   let asked = match name {
     Some(name) => Location::parse(&[&options.name_prefix, name.as_str()].concat())?,
-    None => Location::File(options.default_path.clone().ok_or(KvError::NoDefaultPath)?),
+    None => Location::File(options.default_path.clone().ok_or(OpError::NoDefaultPath)?),
   };
   let location = allow(options, asked)?;
   let sqlite = options.sqlite();
@@ -168,6 +169,14 @@ async fn open(
         None => sqlite::open_file_on_thread(path, sqlite).await,
       };
       (opened, WEIGHT_OF_FILE)
+    }
+    // The hook has put a location in its place that only a newer store knows.
+    other => {
+      let error = StoreError::CannotOpen {
+        path: format!("{other:?}").into(),
+        reason: "no engine of this program opens it".into(),
+      };
+      return Err(KvError::Open(error).into());
     }
   };
   let backend = opened.map_err(KvError::Open)?;

@@ -11,10 +11,13 @@ use super::codec::Codec;
 use super::handle::{HandleObject, OpenHandles};
 use super::object::object;
 use super::{key, rethrow, value};
-use crate::error::KvError;
-use crate::limits::Limits;
-use crate::store::{Answer, DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId, StoreError};
-use crate::value::ValueRef;
+use crate::error::OpError;
+use kv_store::KvError;
+use kv_store::Limits;
+use kv_store::ValueRef;
+use kv_store::engine::{
+  Answer, DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId, StoreError,
+};
 
 /// `js/` hands messages over in one flat array: payload, delay, keysIfUndelivered, backoffSchedule.
 pub(super) const ENQUEUE_FIELDS: u32 = 4;
@@ -26,7 +29,7 @@ pub fn op_kv_check_enqueue<'s>(
   #[cppgc] handle: Option<&HandleObject>,
   delay: v8::Local<'s, v8::Value>,
   backoff_schedule: v8::Local<'s, v8::Value>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let limits = handle.map_or_else(Limits::default, |handle| handle.0.limits.clone());
   v8::tc_scope!(let scope, scope);
   let result = delay_ms(scope, &limits, delay)
@@ -35,20 +38,20 @@ pub fn op_kv_check_enqueue<'s>(
   rethrow(scope, result)
 }
 
-fn invalid<T>(message: String) -> Result<T, KvError> {
-  Err(KvError::InvalidEnqueue(message))
+fn invalid<T>(message: String) -> Result<T, OpError> {
+  Err(KvError::InvalidEnqueue(message).into())
 }
 
 fn delay_ms(
   scope: &mut v8::PinScope<'_, '_>,
   limits: &Limits,
   delay: v8::Local<v8::Value>,
-) -> Result<u64, KvError> {
+) -> Result<u64, OpError> {
   if delay.is_null_or_undefined() {
     return Ok(0);
   }
   if !delay.is_number() {
-    return Err(KvError::Argument {
+    return Err(OpError::Argument {
       name: "delay",
       expected: "a number",
       received: key::type_name(scope, delay),
@@ -81,12 +84,12 @@ fn schedule(
   scope: &mut v8::PinScope<'_, '_>,
   limits: &Limits,
   backoff_schedule: v8::Local<v8::Value>,
-) -> Result<Vec<u32>, KvError> {
+) -> Result<Vec<u32>, OpError> {
   if backoff_schedule.is_null_or_undefined() {
     return Ok(DEFAULT_BACKOFF_MS.to_vec());
   }
   let Ok(array) = v8::Local::<v8::Array>::try_from(backoff_schedule) else {
-    return Err(KvError::Argument {
+    return Err(OpError::Argument {
       name: "backoffSchedule",
       expected: "an array of numbers",
       received: key::type_name(scope, backoff_schedule),
@@ -100,7 +103,7 @@ fn schedule(
   }
   let mut schedule = Vec::with_capacity(array.length() as usize);
   for index in 0..array.length() {
-    let interval = array.get_index(scope, index).ok_or(KvError::Pending)?;
+    let interval = array.get_index(scope, index).ok_or(OpError::Pending)?;
     let ms = if interval.is_number() {
       interval.number_value(scope).unwrap_or(f64::NAN)
     } else {
@@ -124,24 +127,24 @@ pub(super) fn enqueue<'s>(
   first: u32,
   limits: &Limits,
   now_ms: u64,
-) -> Result<Enqueue, KvError> {
+) -> Result<Enqueue, OpError> {
   let field = |index| {
     fields
       .get_index(scope, first + index)
-      .ok_or(KvError::Pending)
+      .ok_or(OpError::Pending)
   };
   let [payload, delay, keys, backoff_schedule] = [field(0)?, field(1)?, field(2)?, field(3)?];
   let mut keys_if_undelivered = Vec::new();
   if !keys.is_null_or_undefined() {
     let Ok(keys) = v8::Local::<v8::Array>::try_from(keys) else {
-      return Err(KvError::Argument {
+      return Err(OpError::Argument {
         name: "keysIfUndelivered",
         expected: "an array of keys",
         received: key::type_name(scope, keys),
       });
     };
     for index in 0..keys.length() {
-      let key = keys.get_index(scope, index).ok_or(KvError::Pending)?;
+      let key = keys.get_index(scope, index).ok_or(OpError::Pending)?;
       keys_if_undelivered.push(key::encode(scope, key)?);
     }
   }
@@ -211,8 +214,8 @@ pub fn op_kv_listen<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   state: Rc<RefCell<OpState>>,
   #[cppgc] handle: &HandleObject,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
-  let store = handle.0.store().map_err(|_| KvError::QueueClosed)?.clone();
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
+  let store = handle.0.store().map_err(|_| OpError::QueueClosed)?.clone();
   let listening = Listening::new(store.listen());
   handle.0.add_listener(&listening);
   let open = state.borrow();
@@ -233,7 +236,7 @@ pub fn op_kv_queue_concurrency(#[cppgc] handle: &HandleObject) -> u32 {
 pub fn op_kv_receive(
   #[cppgc] listener: &ListenerObject,
   #[smi] max: u32,
-) -> impl Future<Output = Result<(u32, u32), KvError>> + use<> {
+) -> impl Future<Output = Result<(u32, u32), OpError>> + use<> {
   let listening = listener.0.clone();
   async move {
     let answer = match listening.listener() {
@@ -267,9 +270,9 @@ pub fn op_kv_message<'s>(
   #[cppgc] listener: &ListenerObject,
   #[smi] number: u32,
   codec: v8::Local<'s, v8::Object>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let message = listener.0.received.borrow_mut().remove(&number);
-  let message = message.ok_or(KvError::Closed(ResourceError::BadResourceId))?;
+  let message = message.ok_or(OpError::Closed(ResourceError::BadResourceId))?;
   v8::tc_scope!(let scope, scope);
   let result = value::to_v8(scope, ValueRef::V8(&message.payload), &Codec::new(codec));
   rethrow(scope, result)
@@ -281,7 +284,7 @@ pub fn op_kv_finish(
   #[cppgc] listener: &ListenerObject,
   #[smi] number: u32,
   delivered: bool,
-) -> impl Future<Output = Result<(), KvError>> + use<> {
+) -> impl Future<Output = Result<(), OpError>> + use<> {
   let listening = listener.0.clone();
   let id = listening.delivering.borrow_mut().remove(&number);
   let answer = match (listening.listener(), id) {

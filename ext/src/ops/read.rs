@@ -11,22 +11,23 @@ use super::handle::{Handle, HandleObject};
 use super::key::{self, KeyDecoder, bytes_to_v8};
 use super::value::versionstamp_to_v8;
 use super::{rethrow, value};
-use crate::error::KvError;
-use crate::selector::Selector;
-use crate::store::{Answer, Entries, EntryRef, ReadRange};
-use crate::versionstamp::Versionstamp;
+use crate::error::{ClassedError, OpError};
+use kv_store::KvError;
+use kv_store::Selector;
+use kv_store::Versionstamp;
+use kv_store::engine::{Answer, Entries, EntryRef, ReadRange};
 
 /// The range of one key.
 fn point(
   scope: &mut v8::PinScope<'_, '_>,
   key: v8::Local<v8::Value>,
-) -> Result<ReadRange, KvError> {
+) -> Result<ReadRange, OpError> {
   key::encode(scope, key).map(ReadRange::point)
 }
 
 /// Reads, if the handle is open and the keys are of a size that may be read. A range's end counts
 /// as a key: so a get takes one byte less, as in Deno.
-fn read(handle: &Handle, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Entries>>, KvError> {
+fn read(handle: &Handle, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Entries>>, OpError> {
   let store = handle.store()?;
   for range in &ranges {
     handle.limits.check_read_key(&range.start)?;
@@ -55,10 +56,10 @@ impl<'s, 'c> FlatEntries<'s, 'c> {
     }
   }
 
-  fn push(&mut self, scope: &mut v8::PinScope<'s, '_>, entry: EntryRef<'_>) -> Result<(), KvError> {
+  fn push(&mut self, scope: &mut v8::PinScope<'s, '_>, entry: EntryRef<'_>) -> Result<(), OpError> {
     let key = match self.keys.decode(scope, entry.key) {
       Ok(key) => key.into(),
-      Err(KvError::KeyDecode(error)) => {
+      Err(OpError::Kv(ClassedError(KvError::KeyDecode(error)))) => {
         // The bytes, for a list to go on behind them.
         let key = bytes_to_v8(scope, entry.key.to_vec())?.into();
         return self.push_unreadable(scope, key, error.into());
@@ -96,9 +97,9 @@ impl<'s, 'c> FlatEntries<'s, 'c> {
     &mut self,
     scope: &mut v8::PinScope<'s, '_>,
     key: v8::Local<'s, v8::Value>,
-    error: KvError,
-  ) -> Result<(), KvError> {
-    let message = v8::String::new(scope, &error.to_string()).ok_or(KvError::Pending)?;
+    error: OpError,
+  ) -> Result<(), OpError> {
+    let message = v8::String::new(scope, &error.to_string()).ok_or(OpError::Pending)?;
     let error = match &*error.get_class() {
       "RangeError" => v8::Exception::range_error(scope, message),
       _ => v8::Exception::type_error(scope, message),
@@ -133,7 +134,7 @@ pub fn op_kv_get<'s>(
   #[cppgc] handle: &HandleObject,
   key: v8::Local<'s, v8::Value>,
   codec: v8::Local<'s, v8::Object>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
   let result = get(scope, &handle, key, &Codec::new(codec));
@@ -145,7 +146,7 @@ fn get<'s>(
   handle: &Handle,
   key: v8::Local<'s, v8::Value>,
   codec: &Codec<'s>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let (encoded, parts) = key::encode_and_keep(scope, key)?;
   // Also a closed handle is noticed only now: a getter in the key may have closed it.
   let found = {
@@ -182,7 +183,7 @@ pub fn op_kv_get_many<'s>(
   #[cppgc] handle: &HandleObject,
   keys: v8::Local<'s, v8::Value>,
   codec: v8::Local<'s, v8::Object>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
   let result = get_many(scope, &handle, keys, &Codec::new(codec));
@@ -194,9 +195,9 @@ fn get_many<'s>(
   handle: &Handle,
   keys: v8::Local<'s, v8::Value>,
   codec: &Codec<'s>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let Ok(keys) = v8::Local::<v8::Array>::try_from(keys) else {
-    return Err(KvError::Argument {
+    return Err(OpError::Argument {
       name: "keys",
       expected: "an array of keys",
       received: key::type_name(scope, keys),
@@ -205,14 +206,14 @@ fn get_many<'s>(
   let mut asked = Vec::with_capacity(keys.length() as usize);
   let mut ranges = Vec::with_capacity(asked.capacity());
   for index in 0..keys.length() {
-    let key = keys.get_index(scope, index).ok_or(KvError::Pending)?;
+    let key = keys.get_index(scope, index).ok_or(OpError::Pending)?;
     ranges.push(point(scope, key)?);
     asked.push(key);
   }
   // After the keys, as in Deno: the first mistake is reported.
   let max = handle.limits.read_ranges;
   if ranges.len() > max {
-    return Err(KvError::TooManyRanges(max));
+    return Err(KvError::TooManyRanges(max).into());
   }
   let answer = read(handle, ranges)?;
   let Answer::Now(result) = answer else {
@@ -234,7 +235,7 @@ pub(super) fn read_points<'s>(
   handle: &Handle,
   points: Vec<ReadRange>,
   codec: &Codec<'s>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let count = points.len();
   let answer = read(handle, points)?;
   let Answer::Now(result) = answer else {
@@ -257,7 +258,7 @@ pub(super) fn read_points<'s>(
 fn selector_key(
   scope: &mut v8::PinScope<'_, '_>,
   key: v8::Local<v8::Value>,
-) -> Result<Option<Vec<u8>>, KvError> {
+) -> Result<Option<Vec<u8>>, OpError> {
   if key.is_null_or_undefined() {
     return Ok(None);
   }
@@ -269,7 +270,7 @@ fn selector(
   prefix: v8::Local<v8::Value>,
   start: v8::Local<v8::Value>,
   end: v8::Local<v8::Value>,
-) -> Result<Selector, KvError> {
+) -> Result<Selector, OpError> {
   let prefix = selector_key(scope, prefix)?;
   let start = selector_key(scope, start)?;
   let end = selector_key(scope, end)?;
@@ -292,7 +293,7 @@ pub fn op_kv_list<'s>(
   reverse: bool,
   #[string] cursor: Option<String>,
   codec: v8::Local<'s, v8::Object>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
   let codec = Codec::new(codec);
@@ -318,12 +319,12 @@ fn list<'s>(
   reverse: bool,
   cursor: Option<&str>,
   codec: &Codec<'s>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let (start, end) = selector.range(cursor, reverse)?;
   let max = handle.limits.read_entries;
   // `js/` has checked that it is a positive integer; a float holds the largest of them.
   if limit > max as f64 {
-    return Err(KvError::TooManyEntries(max));
+    return Err(KvError::TooManyEntries(max).into());
   }
   let limit = NonZeroU32::new(limit as u32).unwrap_or(NonZeroU32::MIN);
   let range = ReadRange {
@@ -344,7 +345,7 @@ fn range_to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   range: &Entries,
   codec: &Codec<'s>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let mut entries = FlatEntries::with_capacity(range.len(), codec);
   for entry in range.iter() {
     entries.push(scope, entry)?;
@@ -369,7 +370,7 @@ pub fn op_kv_take_read<'s>(
   #[cppgc] handle: &HandleObject,
   #[smi] ticket: u32,
   codec: v8::Local<'s, v8::Object>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let ranges = handle.0.reads.take(ticket)?;
   v8::tc_scope!(let scope, scope);
   let result = take_read(scope, ranges, &Codec::new(codec));
@@ -380,7 +381,7 @@ fn take_read<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   ranges: Vec<Entries>,
   codec: &Codec<'s>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let mut read = Vec::with_capacity(ranges.len());
   for range in ranges {
     read.push(range_to_v8(scope, &range, codec)?);
@@ -400,7 +401,7 @@ pub fn op_kv_cursor<'s>(
   start: v8::Local<'s, v8::Value>,
   end: v8::Local<'s, v8::Value>,
   boundary: v8::Local<'s, v8::Value>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   v8::tc_scope!(let scope, scope);
   let cursor = selector(scope, prefix, start, end).and_then(|selector| {
     let boundary = match v8::Local::<v8::Uint8Array>::try_from(boundary) {
@@ -411,7 +412,7 @@ pub fn op_kv_cursor<'s>(
     let cursor = selector.cursor(&boundary)?;
     v8::String::new(scope, &cursor)
       .map(Into::into)
-      .ok_or(KvError::Pending)
+      .ok_or(OpError::Pending)
   });
   rethrow(scope, cursor)
 }

@@ -8,10 +8,10 @@ use super::native_clone::{deserialize, serialize};
 use super::rethrow;
 #[cfg(feature = "quickjs")]
 use super::structured_clone::{deserialize, serialize};
-use crate::error::KvError;
-use crate::store::StoreError;
-use crate::value::{Value, ValueRef};
-use crate::versionstamp::Versionstamp;
+use crate::error::OpError;
+use kv_store::Versionstamp;
+use kv_store::engine::StoreError;
+use kv_store::{Value, ValueRef};
 
 /// How `js/` says what a value is: the encoding numbers of the database, so that one list serves
 /// both.
@@ -24,16 +24,16 @@ pub(super) fn to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   value: ValueRef<'_>,
   codec: &Codec<'s>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   match value {
     // Whatever a maker of host objects has thrown: the value can't be had.
-    ValueRef::V8(bytes) => deserialize(scope, bytes, codec).map_err(|_| KvError::Deserialize),
+    ValueRef::V8(bytes) => deserialize(scope, bytes, codec).map_err(|_| OpError::Deserialize),
     ValueRef::Bytes(bytes) => Ok(bytes_to_v8(scope, bytes.to_vec())?.into()),
     ValueRef::U64(number) => codec.make_u64(scope, number),
     unknown => Err(
       unknown
         .decode_error()
-        .map_or(KvError::Deserialize, |error| StoreError::from(error).into()),
+        .map_or(OpError::Deserialize, |error| StoreError::from(error).into()),
     ),
   }
 }
@@ -43,7 +43,7 @@ pub(super) fn owned_to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   value: Value,
   codec: &Codec<'s>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   match value {
     Value::Bytes(bytes) => Ok(bytes_to_v8(scope, bytes)?.into()),
     value => to_v8(scope, value.as_ref(), codec),
@@ -54,10 +54,10 @@ pub(super) fn owned_to_v8<'s>(
 pub(super) fn versionstamp_to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   versionstamp: Versionstamp,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   v8::String::new_from_one_byte(scope, &versionstamp.to_hex(), v8::NewStringType::Normal)
     .map(Into::into)
-    .ok_or(KvError::Pending)
+    .ok_or(OpError::Pending)
 }
 
 /// The stored form of a value that `js/` has sorted into its kind.
@@ -66,7 +66,7 @@ pub(super) fn from_v8<'s>(
   kind: i32,
   value: v8::Local<'s, v8::Value>,
   codec: &Codec<'s>,
-) -> Result<Value, KvError> {
+) -> Result<Value, OpError> {
   match kind {
     KIND_V8 => serialize(scope, value, codec).map(Value::V8),
     kind => from_frozen(scope, kind, value),
@@ -78,10 +78,10 @@ pub(super) fn from_frozen(
   scope: &mut v8::PinScope<'_, '_>,
   kind: i32,
   value: v8::Local<v8::Value>,
-) -> Result<Value, KvError> {
+) -> Result<Value, OpError> {
   match kind {
     KIND_U64 => {
-      let number = v8::Local::<v8::BigInt>::try_from(value).map_err(|_| KvError::Serialize)?;
+      let number = v8::Local::<v8::BigInt>::try_from(value).map_err(|_| OpError::Serialize)?;
       Ok(Value::U64(number.u64_value().0))
     }
     KIND_BYTES => bytes_of(value).map(Value::Bytes),
@@ -90,8 +90,8 @@ pub(super) fn from_frozen(
 }
 
 /// The bytes of a value that must be a view.
-fn bytes_of(value: v8::Local<v8::Value>) -> Result<Vec<u8>, KvError> {
-  let view = v8::Local::<v8::ArrayBufferView>::try_from(value).map_err(|_| KvError::Serialize)?;
+fn bytes_of(value: v8::Local<v8::Value>) -> Result<Vec<u8>, OpError> {
+  let view = v8::Local::<v8::ArrayBufferView>::try_from(value).map_err(|_| OpError::Serialize)?;
   Ok(view_bytes(view))
 }
 
@@ -100,20 +100,20 @@ fn bytes_of(value: v8::Local<v8::Value>) -> Result<Vec<u8>, KvError> {
 fn keep<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   bytes: Vec<u8>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   if cfg!(feature = "quickjs") {
     return bytes_to_v8(scope, bytes).map(Into::into);
   }
   v8::String::new_from_one_byte(scope, &bytes, v8::NewStringType::Normal)
     .map(Into::into)
-    .ok_or(KvError::Serialize)
+    .ok_or(OpError::Serialize)
 }
 
 /// The bytes that `js/` has kept of `op_kv_serialize`.
 pub(super) fn serialized(
   scope: &mut v8::PinScope<'_, '_>,
   kept: v8::Local<v8::Value>,
-) -> Result<Vec<u8>, KvError> {
+) -> Result<Vec<u8>, OpError> {
   let Ok(string) = v8::Local::<v8::String>::try_from(kept) else {
     return bytes_of(kept);
   };
@@ -129,7 +129,7 @@ pub fn op_kv_serialize<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   value: v8::Local<'s, v8::Value>,
   codec: v8::Local<'s, v8::Object>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   v8::tc_scope!(let scope, scope);
   let kept = serialize(scope, value, &Codec::new(codec)).and_then(|bytes| keep(scope, bytes));
   rethrow(scope, kept)
@@ -141,7 +141,7 @@ pub fn op_kv_deserialize<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   kept: v8::Local<'s, v8::Value>,
   codec: v8::Local<'s, v8::Object>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   v8::tc_scope!(let scope, scope);
   let value =
     serialized(scope, kept).and_then(|bytes| deserialize(scope, &bytes, &Codec::new(codec)));

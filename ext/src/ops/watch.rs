@@ -8,8 +8,9 @@ use super::codec::Codec;
 use super::handle::{Handle, HandleObject};
 use super::object::object;
 use super::{key, read, rethrow};
-use crate::error::KvError;
-use crate::store::{ReadRange, Watcher};
+use crate::error::OpError;
+use kv_store::KvError;
+use kv_store::engine::{ReadRange, Watcher};
 
 /// What is behind one call of `watch`.
 pub(super) struct Watching {
@@ -44,7 +45,7 @@ pub fn op_kv_watch<'s>(
   state: Rc<RefCell<OpState>>,
   #[cppgc] handle: &HandleObject,
   keys: v8::Local<'s, v8::Value>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
   let watching = watch(scope, &handle, keys)
@@ -56,11 +57,11 @@ fn watch(
   scope: &mut v8::PinScope<'_, '_>,
   handle: &Rc<Handle>,
   keys: v8::Local<v8::Value>,
-) -> Result<Rc<Watching>, KvError> {
+) -> Result<Rc<Watching>, OpError> {
   let keys = key::key_list(scope, keys)?;
   let max = handle.limits.watch_keys;
   if keys.len() > max {
-    return Err(KvError::TooManyKeys(max));
+    return Err(KvError::TooManyKeys(max).into());
   }
   for key in &keys {
     handle.limits.check_read_key(key)?;
@@ -93,7 +94,7 @@ pub fn op_kv_watch_read<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   #[cppgc] watcher: &WatcherObject,
   codec: v8::Local<'s, v8::Object>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let watching = watcher.0.borrow().clone();
   let Some(watching) = watching else {
     return Ok(v8::null(scope).into());

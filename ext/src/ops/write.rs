@@ -7,9 +7,10 @@ use super::codec::Codec;
 use super::handle::{Handle, HandleObject};
 use super::queue::{self, ENQUEUE_FIELDS};
 use super::{key, rethrow, value};
-use crate::error::KvError;
-use crate::store::{Answer, AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
-use crate::versionstamp::Versionstamp;
+use crate::error::{ClassedError, OpError};
+use kv_store::KvError;
+use kv_store::Versionstamp;
+use kv_store::engine::{Answer, AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
 
 /// The last millisecond that Deno can express: the end of the year 262142.
 const LAST_EXPIRY_MS: f64 = 8_210_266_876_799_999.0;
@@ -37,7 +38,7 @@ pub fn op_kv_set<'s>(
   expire_in: v8::Local<'s, v8::Value>,
   versionstamp_symbol: v8::Local<'s, v8::Value>,
   codec: v8::Local<'s, v8::Object>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
   let result = value::from_v8(scope, kind, value, &Codec::new(codec)).and_then(|value| {
@@ -66,7 +67,7 @@ pub fn op_kv_commit<'s>(
   mutations: v8::Local<'s, v8::Array>,
   enqueues: v8::Local<'s, v8::Array>,
   versionstamp_symbol: v8::Local<'s, v8::Value>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
   let result = commit(
@@ -87,7 +88,7 @@ fn commit<'s>(
   mutations: v8::Local<'s, v8::Array>,
   enqueues: v8::Local<'s, v8::Array>,
   versionstamp_symbol: v8::Local<'s, v8::Value>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let check_count = checks.length() / CHECK_FIELDS;
   let mutation_count = mutations.length() / MUTATION_FIELDS;
   let enqueue_count = enqueues.length() / ENQUEUE_FIELDS;
@@ -123,7 +124,7 @@ fn submit<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   handle: &Handle,
   write: AtomicWrite,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let store = handle.store()?;
   handle.limits.check_write(&write)?;
   match store.atomic_write(write) {
@@ -140,7 +141,7 @@ fn submit<'s>(
 fn outcome_to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   outcome: CommitOutcome,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   match outcome {
     CommitOutcome::CheckFailed => Ok(v8::null(scope).into()),
     CommitOutcome::Committed(versionstamp) => value::versionstamp_to_v8(scope, versionstamp),
@@ -154,7 +155,7 @@ pub fn op_kv_try_commit<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   #[cppgc] handle: &HandleObject,
   #[smi] ticket: u32,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   match handle.0.commits.try_now(ticket) {
     Some(outcome) => outcome_to_v8(scope, outcome?),
     None => Ok(v8::undefined(scope).into()),
@@ -167,7 +168,7 @@ pub fn op_kv_try_commit<'s>(
 pub fn op_kv_wait_commit(
   #[cppgc] handle: &HandleObject,
   #[smi] ticket: u32,
-) -> impl Future<Output = Result<Option<String>, KvError>> + use<> {
+) -> impl Future<Output = Result<Option<String>, OpError>> + use<> {
   let handle: Rc<Handle> = handle.0.clone();
   async move {
     Ok(match handle.commits.wait(ticket).await? {
@@ -181,19 +182,19 @@ fn field<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   fields: v8::Local<'s, v8::Array>,
   index: u32,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
-  fields.get_index(scope, index).ok_or(KvError::Pending)
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
+  fields.get_index(scope, index).ok_or(OpError::Pending)
 }
 
 fn check<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   checks: v8::Local<'s, v8::Array>,
   first: u32,
-) -> Result<Check, KvError> {
+) -> Result<Check, OpError> {
   let key = field(scope, checks, first)?;
   let versionstamp = field(scope, checks, first + 1)?;
   let key = key::encode(scope, key).map_err(|error| match error {
-    KvError::KeyPartBigInt(_) => KvError::InvalidCheck,
+    OpError::Kv(ClassedError(KvError::KeyPartBigInt(_))) => KvError::InvalidCheck.into(),
     error => error,
   })?;
   let versionstamp = if versionstamp.is_null_or_undefined() {
@@ -206,7 +207,7 @@ fn check<'s>(
         .map_err(|_| KvError::InvalidCheck)?,
     )
   } else {
-    return Err(KvError::Argument {
+    return Err(OpError::Argument {
       name: "versionstamp",
       expected: "a string or null",
       received: key::type_name(scope, versionstamp),
@@ -221,7 +222,7 @@ fn mutation<'s>(
   first: u32,
   versionstamp_symbol: v8::Local<'s, v8::Value>,
   now_ms: u64,
-) -> Result<Mutation, KvError> {
+) -> Result<Mutation, OpError> {
   let key = field(scope, mutations, first)?;
   let mutation_type = field(scope, mutations, first + 1)?.int32_value(scope);
   if mutation_type == Some(DELETE) {
@@ -274,8 +275,8 @@ impl<'s> SetArguments<'s> {
     &self,
     scope: &mut v8::PinScope<'s, '_>,
     key: v8::Local<'s, v8::Value>,
-    value: crate::value::Value,
-  ) -> Result<Mutation, KvError> {
+    value: kv_store::Value,
+  ) -> Result<Mutation, OpError> {
     let parts = key::key_array(scope, key)?;
     let (key, kind) = match parts.length().checked_sub(1) {
       Some(last) if field(scope, parts, last)?.strict_equals(self.versionstamp_symbol) => {
@@ -292,7 +293,7 @@ impl<'s> SetArguments<'s> {
       }
       expire_in => {
         let expire_in = expire_in.unwrap_or_default() as u64;
-        return Err(KvError::InvalidMutation(format!(
+        return Err(OpError::InvalidMutation(format!(
           "expireIn is too large: {expire_in}"
         )));
       }
@@ -308,14 +309,16 @@ impl<'s> SetArguments<'s> {
 fn mutation_key(
   scope: &mut v8::PinScope<'_, '_>,
   key: v8::Local<v8::Value>,
-) -> Result<Vec<u8>, KvError> {
+) -> Result<Vec<u8>, OpError> {
   key::encode(scope, key).map_err(invalid_mutation)
 }
 
 /// Deno says where a bigint is too large, and only there.
-fn invalid_mutation(error: KvError) -> KvError {
+fn invalid_mutation(error: OpError) -> OpError {
   match error {
-    KvError::KeyPartBigInt(error) => KvError::InvalidMutation(error.to_string()),
+    OpError::Kv(ClassedError(KvError::KeyPartBigInt(error))) => {
+      OpError::InvalidMutation(error.to_string())
+    }
     error => error,
   }
 }

@@ -1,6 +1,6 @@
 use deno_core::v8;
 
-use crate::error::KvError;
+use crate::error::OpError;
 use crate::ops::codec::{Codec, brand, is_faithful, string_units, throw_type_error, view_bytes};
 
 /// What writing a clone takes beside the engine's interface.
@@ -10,15 +10,15 @@ impl<'s> Codec<'s> {
     &self,
     scope: &mut v8::PinScope<'s, '_>,
     object: v8::Local<'s, v8::Object>,
-  ) -> Result<Option<v8::Local<'s, v8::Value>>, KvError> {
+  ) -> Result<Option<v8::Local<'s, v8::Value>>, OpError> {
     let brand = brand(scope)?;
     match object.has(scope, brand.into()) {
       Some(true) => object
         .get(scope, brand.into())
         .map(Some)
-        .ok_or(KvError::Pending),
+        .ok_or(OpError::Pending),
       Some(false) => Ok(None),
-      None => Err(KvError::Pending),
+      None => Err(OpError::Pending),
     }
   }
 
@@ -27,7 +27,7 @@ impl<'s> Codec<'s> {
     &self,
     scope: &mut v8::PinScope<'s, '_>,
     object: v8::Local<'s, v8::Object>,
-  ) -> Result<bool, KvError> {
+  ) -> Result<bool, OpError> {
     if object.is_promise()
       || object.is_weak_map()
       || object.is_weak_set()
@@ -48,9 +48,9 @@ impl<'s> Codec<'s> {
     &self,
     scope: &mut v8::PinScope<'s, '_>,
     message: &str,
-  ) -> KvError {
+  ) -> OpError {
     throw_type_error(scope, message);
-    KvError::Pending
+    OpError::Pending
   }
 
   /// Throws a `RangeError`.
@@ -58,12 +58,12 @@ impl<'s> Codec<'s> {
     &self,
     scope: &mut v8::PinScope<'s, '_>,
     message: &str,
-  ) -> KvError {
+  ) -> OpError {
     if let Some(message) = v8::String::new(scope, message) {
       let error = v8::Exception::range_error(scope, message);
       scope.throw_exception(error);
     }
-    KvError::Pending
+    OpError::Pending
   }
 
   /// The UTF-16 code units of a string, lone surrogates included.
@@ -71,14 +71,14 @@ impl<'s> Codec<'s> {
     &self,
     scope: &mut v8::PinScope<'s, '_>,
     string: v8::Local<'s, v8::String>,
-  ) -> Result<Vec<u16>, KvError> {
+  ) -> Result<Vec<u16>, OpError> {
     let units = string_units(scope, string);
     if is_faithful(scope, string, &units) {
       return Ok(units);
     }
     let exact = self.call(scope, "codeUnits", &[string.into()])?;
     let exact =
-      v8::Local::<v8::ArrayBufferView>::try_from(exact).map_err(|_| KvError::Serialize)?;
+      v8::Local::<v8::ArrayBufferView>::try_from(exact).map_err(|_| OpError::Serialize)?;
     let bytes = view_bytes(exact);
     Ok(
       bytes

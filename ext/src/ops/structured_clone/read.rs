@@ -1,17 +1,17 @@
 use deno_core::v8;
 
 use super::StackLimit;
-use crate::error::KvError;
+use crate::error::OpError;
 use crate::ops::codec::Codec;
 use crate::ops::key::bytes_to_v8;
-use crate::wire::{MalformedError, Reader, tag};
+use kv_store::wire::{MalformedError, Reader, tag};
 
 /// The value a clone holds. Whatever the bytes are, the answer is a value or an error.
 pub(in crate::ops) fn deserialize<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   bytes: &[u8],
   codec: &Codec<'s>,
-) -> Result<v8::Local<'s, v8::Value>, KvError> {
+) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let mut builder = Builder {
     reader: Reader::new(bytes)?,
     codec,
@@ -21,7 +21,7 @@ pub(in crate::ops) fn deserialize<'s>(
   builder.value(scope)
 }
 
-impl From<MalformedError> for KvError {
+impl From<MalformedError> for OpError {
   fn from(_: MalformedError) -> Self {
     Self::Deserialize
   }
@@ -37,12 +37,12 @@ struct Builder<'a, 's> {
 }
 
 type Scope<'a, 's, 'i> = &'a mut v8::PinScope<'s, 'i>;
-type Built<'s> = Result<v8::Local<'s, v8::Value>, KvError>;
+type Built<'s> = Result<v8::Local<'s, v8::Value>, OpError>;
 
 impl<'s> Builder<'_, 's> {
   fn value(&mut self, scope: Scope<'_, 's, '_>) -> Built<'s> {
     if self.stack.is_reached() {
-      return Err(KvError::Deserialize);
+      return Err(OpError::Deserialize);
     }
     let mut tag = self.reader.tag()?;
     while tag == tag::OBJECT_COUNT {
@@ -93,11 +93,11 @@ impl<'s> Builder<'_, 's> {
       tag::REFERENCE => {
         let number = self.reader.varint32()? as usize;
         let object = self.objects.get(number).copied().flatten();
-        object.ok_or(KvError::Deserialize)?.into()
+        object.ok_or(OpError::Deserialize)?.into()
       }
       tag::DATE => {
         let time = self.reader.double()?;
-        let date = v8::Date::new(scope, time).ok_or(KvError::Pending)?;
+        let date = v8::Date::new(scope, time).ok_or(OpError::Pending)?;
         self.keep(date.into())
       }
       tag::BOXED_TRUE | tag::BOXED_FALSE => {
@@ -120,7 +120,7 @@ impl<'s> Builder<'_, 's> {
       tag::REGEXP => self.regexp(scope)?,
       tag::ARRAY_BUFFER => self.buffer(scope)?,
       tag::RESIZABLE_ARRAY_BUFFER => self.resizable_buffer(scope)?,
-      _ => return Err(KvError::Deserialize),
+      _ => return Err(OpError::Deserialize),
     })
   }
 
@@ -139,15 +139,15 @@ impl<'s> Builder<'_, 's> {
   }
 
   /// The number that closes an object must be that of its parts.
-  fn expect(&mut self, count: u32) -> Result<(), KvError> {
+  fn expect(&mut self, count: u32) -> Result<(), OpError> {
     (self.reader.varint32()? == count)
       .then_some(())
-      .ok_or(KvError::Deserialize)
+      .ok_or(OpError::Deserialize)
   }
 
   fn bigint(&mut self, scope: Scope<'_, 's, '_>) -> Built<'s> {
     let (negative, digits) = self.reader.bigint()?;
-    let bigint = v8::BigInt::new_from_words(scope, negative, &digits).ok_or(KvError::Pending)?;
+    let bigint = v8::BigInt::new_from_words(scope, negative, &digits).ok_or(OpError::Pending)?;
     Ok(bigint.into())
   }
 
@@ -157,19 +157,19 @@ impl<'s> Builder<'_, 's> {
     scope: Scope<'_, 's, '_>,
     object: v8::Local<'s, v8::Object>,
     end: u8,
-  ) -> Result<u32, KvError> {
+  ) -> Result<u32, OpError> {
     let mut count = 0;
     while self.reader.peek_tag() != Some(end) {
       let key = self.value(scope)?;
       if !key.is_string() && !key.is_number() {
-        return Err(KvError::Deserialize);
+        return Err(OpError::Deserialize);
       }
       let value = self.value(scope)?;
-      let key = key.to_string(scope).ok_or(KvError::Pending)?;
+      let key = key.to_string(scope).ok_or(OpError::Pending)?;
       // Defined, not set: a setter on a prototype must not see it.
       object
         .create_data_property(scope, key.into(), value)
-        .ok_or(KvError::Pending)?;
+        .ok_or(OpError::Pending)?;
       count += 1;
     }
     self.reader.tag()?;
@@ -180,7 +180,7 @@ impl<'s> Builder<'_, 's> {
     let length = self.reader.varint32()?;
     // Each element takes a byte at least: a length that lies must not take memory.
     if length as usize > self.reader.remaining() {
-      return Err(KvError::Deserialize);
+      return Err(OpError::Deserialize);
     }
     let array = v8::Array::new(scope, length as i32);
     self.objects.push(Some(array.into()));
@@ -190,10 +190,10 @@ impl<'s> Builder<'_, 's> {
       // Version 11 began to write holes; what looks like one before is undefined.
       if !hole {
         let name = v8::Integer::new_from_unsigned(scope, index).to_string(scope);
-        let name = name.ok_or(KvError::Pending)?;
+        let name = name.ok_or(OpError::Pending)?;
         array
           .create_data_property(scope, name.into(), element)
-          .ok_or(KvError::Pending)?;
+          .ok_or(OpError::Pending)?;
       }
     }
     let count = self.properties(scope, array.into(), tag::DENSE_ARRAY_END)?;
@@ -210,7 +210,7 @@ impl<'s> Builder<'_, 's> {
     let value = v8::Integer::new_from_unsigned(scope, length);
     array
       .set(scope, name.into(), value.into())
-      .ok_or(KvError::Pending)?;
+      .ok_or(OpError::Pending)?;
     let count = self.properties(scope, array.into(), tag::SPARSE_ARRAY_END)?;
     self.expect(count)?;
     self.expect(length)?;
@@ -220,28 +220,31 @@ impl<'s> Builder<'_, 's> {
   /// An object around a primitive.
   fn boxed(&mut self, scope: Scope<'_, 's, '_>, primitive: v8::Local<'s, v8::Value>) -> Built<'s> {
     let object = self.codec.call(scope, "box", &[primitive])?;
-    let object = v8::Local::<v8::Object>::try_from(object).map_err(|_| KvError::Deserialize)?;
+    let object = v8::Local::<v8::Object>::try_from(object).map_err(|_| OpError::Deserialize)?;
     Ok(self.keep(object))
   }
 
   fn regexp(&mut self, scope: Scope<'_, 's, '_>) -> Built<'s> {
     let source = self.reader.string()?;
     let bits = self.reader.varint32()?;
-    let known: u32 = crate::wire::REGEXP_FLAGS.iter().map(|(_, bit)| bit).sum();
+    let known: u32 = kv_store::wire::REGEXP_FLAGS
+      .iter()
+      .map(|(_, bit)| bit)
+      .sum();
     if bits & !known != 0 {
-      return Err(KvError::Deserialize);
+      return Err(OpError::Deserialize);
     }
-    let flags: String = crate::wire::REGEXP_FLAGS
+    let flags: String = kv_store::wire::REGEXP_FLAGS
       .iter()
       .filter(|(_, bit)| bits & bit != 0)
       .map(|(letter, _)| *letter)
       .collect();
     let source = self.codec.make_string(scope, &source)?.into();
     let flags = v8::String::new(scope, &flags)
-      .ok_or(KvError::Pending)?
+      .ok_or(OpError::Pending)?
       .into();
     let regexp = self.codec.call(scope, "makeRegExp", &[source, flags])?;
-    let regexp = v8::Local::<v8::Object>::try_from(regexp).map_err(|_| KvError::Deserialize)?;
+    let regexp = v8::Local::<v8::Object>::try_from(regexp).map_err(|_| OpError::Deserialize)?;
     Ok(self.keep(regexp))
   }
 
@@ -252,7 +255,7 @@ impl<'s> Builder<'_, 's> {
     while self.reader.peek_tag() != Some(tag::MAP_END) {
       let key = self.value(scope)?;
       let value = self.value(scope)?;
-      map.set(scope, key, value).ok_or(KvError::Pending)?;
+      map.set(scope, key, value).ok_or(OpError::Pending)?;
       length += 2;
     }
     self.reader.tag()?;
@@ -266,7 +269,7 @@ impl<'s> Builder<'_, 's> {
     let mut length = 0;
     while self.reader.peek_tag() != Some(tag::SET_END) {
       let value = self.value(scope)?;
-      set.add(scope, value).ok_or(KvError::Pending)?;
+      set.add(scope, value).ok_or(OpError::Pending)?;
       length += 1;
     }
     self.reader.tag()?;
@@ -278,7 +281,7 @@ impl<'s> Builder<'_, 's> {
     let length = self.reader.length()?;
     let bytes = self.reader.raw(length)?.to_vec();
     let array = bytes_to_v8(scope, bytes)?;
-    let buffer = array.buffer(scope).ok_or(KvError::Pending)?;
+    let buffer = array.buffer(scope).ok_or(OpError::Pending)?;
     Ok(self.keep(buffer.into()))
   }
 
@@ -286,14 +289,14 @@ impl<'s> Builder<'_, 's> {
     let length = self.reader.length()?;
     let most = self.reader.size()?;
     if length > most {
-      return Err(KvError::Deserialize);
+      return Err(OpError::Deserialize);
     }
     let bytes = bytes_to_v8(scope, self.reader.raw(length)?.to_vec())?;
     let most = v8::Number::new(scope, most as f64).into();
     let buffer = self
       .codec
       .call(scope, "makeResizableBuffer", &[bytes.into(), most])?;
-    let buffer = v8::Local::<v8::Object>::try_from(buffer).map_err(|_| KvError::Deserialize)?;
+    let buffer = v8::Local::<v8::Object>::try_from(buffer).map_err(|_| OpError::Deserialize)?;
     Ok(self.keep(buffer))
   }
 
@@ -302,7 +305,7 @@ impl<'s> Builder<'_, 's> {
     scope: Scope<'_, 's, '_>,
     buffer: v8::Local<'s, v8::ArrayBuffer>,
   ) -> Built<'s> {
-    let kind = u8::try_from(self.reader.varint32()?).map_err(|_| KvError::Deserialize)?;
+    let kind = u8::try_from(self.reader.varint32()?).map_err(|_| OpError::Deserialize)?;
     let offset = self.reader.size()?;
     let bytes = self.reader.size()?;
     // Before version 14 there were no flags.
@@ -316,15 +319,15 @@ impl<'s> Builder<'_, 's> {
       b'w' | b'W' | b'h' => 2,
       b'd' | b'D' | b'f' => 4,
       b'F' | b'q' | b'Q' => 8,
-      _ => return Err(KvError::Deserialize),
+      _ => return Err(OpError::Deserialize),
     };
-    let end = offset.checked_add(bytes).ok_or(KvError::Deserialize)?;
+    let end = offset.checked_add(bytes).ok_or(OpError::Deserialize)?;
     if end > buffer.byte_length() || offset % size != 0 || bytes % size != 0 {
-      return Err(KvError::Deserialize);
+      return Err(OpError::Deserialize);
     }
     let length_tracking = flags & 1 == 1;
     let kind = v8::String::new(scope, char::from(kind).encode_utf8(&mut [0; 4]))
-      .ok_or(KvError::Pending)?
+      .ok_or(OpError::Pending)?
       .into();
     let offset = v8::Number::new(scope, offset as f64).into();
     // A view that tracks its buffer's length has none of its own.
@@ -335,7 +338,7 @@ impl<'s> Builder<'_, 's> {
     let view = self
       .codec
       .call(scope, "makeView", &[kind, buffer.into(), offset, length])?;
-    let view = v8::Local::<v8::Object>::try_from(view).map_err(|_| KvError::Deserialize)?;
+    let view = v8::Local::<v8::Object>::try_from(view).map_err(|_| OpError::Deserialize)?;
     Ok(self.keep(view))
   }
 
@@ -354,10 +357,10 @@ impl<'s> Builder<'_, 's> {
         Some(object) => object,
         None => {
           let name = v8::String::new(scope, class)
-            .ok_or(KvError::Pending)?
+            .ok_or(OpError::Pending)?
             .into();
           let made = self.codec.call(scope, "makeError", &[name])?;
-          let made = v8::Local::<v8::Object>::try_from(made).map_err(|_| KvError::Deserialize)?;
+          let made = v8::Local::<v8::Object>::try_from(made).map_err(|_| OpError::Deserialize)?;
           self.objects[number] = Some(made);
           error = Some(made);
           made
@@ -374,13 +377,13 @@ impl<'s> Builder<'_, 's> {
         }
         super::ERROR_CAUSE => ("cause", self.value(scope)?),
         super::ERROR_END => return Ok(object.into()),
-        _ => return Err(KvError::Deserialize),
+        _ => return Err(OpError::Deserialize),
       };
       let name = self.codec.name(scope, name)?;
       let attributes = v8::PropertyAttribute::DONT_ENUM;
       object
         .define_own_property(scope, name.into(), value, attributes)
-        .ok_or(KvError::Pending)?;
+        .ok_or(OpError::Pending)?;
     }
   }
 
@@ -389,7 +392,7 @@ impl<'s> Builder<'_, 's> {
     let number = self.objects.len();
     self.objects.push(None);
     if self.reader.varint32()? != u32::MAX {
-      return Err(KvError::Deserialize);
+      return Err(OpError::Deserialize);
     }
     let description = self.value(scope)?;
     let object = self.codec.make_host_object(scope, description)?;

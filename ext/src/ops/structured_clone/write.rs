@@ -3,16 +3,16 @@ use std::collections::HashMap;
 use deno_core::v8;
 
 use super::StackLimit;
-use crate::error::KvError;
+use crate::error::OpError;
 use crate::ops::codec::{Codec, view_bytes};
-use crate::wire::{REGEXP_FLAGS, Writer, tag};
+use kv_store::wire::{REGEXP_FLAGS, Writer, tag};
 
 /// The clone of a value.
 pub(in crate::ops) fn serialize<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   value: v8::Local<'s, v8::Value>,
   codec: &Codec<'s>,
-) -> Result<Vec<u8>, KvError> {
+) -> Result<Vec<u8>, OpError> {
   let mut cloner = Cloner {
     writer: Writer::new(),
     codec,
@@ -40,7 +40,7 @@ impl<'s> Cloner<'_, 's> {
     &mut self,
     scope: Scope<'_, 's, '_>,
     value: v8::Local<'s, v8::Value>,
-  ) -> Result<(), KvError> {
+  ) -> Result<(), OpError> {
     if value.is_undefined() {
       self.writer.tag(tag::UNDEFINED);
     } else if value.is_null() {
@@ -77,7 +77,7 @@ impl<'s> Cloner<'_, 's> {
     &mut self,
     scope: Scope<'_, 's, '_>,
     string: v8::Local<'s, v8::String>,
-  ) -> Result<(), KvError> {
+  ) -> Result<(), OpError> {
     self.writer.string(&self.codec.units(scope, string)?);
     Ok(())
   }
@@ -89,7 +89,7 @@ impl<'s> Cloner<'_, 's> {
   }
 
   /// Throws what says that a value can't be cloned.
-  fn refuse(&mut self, scope: Scope<'_, 's, '_>, value: v8::Local<'s, v8::Value>) -> KvError {
+  fn refuse(&mut self, scope: Scope<'_, 's, '_>, value: v8::Local<'s, v8::Value>) -> OpError {
     let shown = match self.codec.call(scope, "describe", &[value]) {
       Ok(shown) => shown.to_rust_string_lossy(scope),
       Err(error) => return error,
@@ -119,7 +119,7 @@ impl<'s> Cloner<'_, 's> {
     &mut self,
     scope: Scope<'_, 's, '_>,
     object: v8::Local<'s, v8::Object>,
-  ) -> Result<(), KvError> {
+  ) -> Result<(), OpError> {
     // A buffer comes before its view, and is numbered before it.
     if let Ok(view) = v8::Local::<v8::ArrayBufferView>::try_from(object) {
       return self.view(scope, object, view);
@@ -182,7 +182,7 @@ impl<'s> Cloner<'_, 's> {
     scope: Scope<'_, 's, '_>,
     object: v8::Local<'s, v8::Object>,
     from: u32,
-  ) -> Result<u32, KvError> {
+  ) -> Result<u32, OpError> {
     let names = object
       .get_own_property_names(
         scope,
@@ -191,10 +191,10 @@ impl<'s> Cloner<'_, 's> {
           .key_conversion(v8::KeyConversionMode::KeepNumbers)
           .build(),
       )
-      .ok_or(KvError::Pending)?;
+      .ok_or(OpError::Pending)?;
     let mut count = 0;
     for i in 0..names.length() {
-      let name = names.get_index(scope, i).ok_or(KvError::Pending)?;
+      let name = names.get_index(scope, i).ok_or(OpError::Pending)?;
       if name.is_uint32() && name.uint32_value(scope).is_some_and(|index| index < from) {
         continue;
       }
@@ -204,11 +204,11 @@ impl<'s> Cloner<'_, 's> {
         Ok(key) => object.has_own_property(scope, key),
         Err(_) => object.has(scope, name),
       };
-      if !exists.ok_or(KvError::Pending)? {
+      if !exists.ok_or(OpError::Pending)? {
         continue;
       }
       self.value(scope, name)?;
-      let value = object.get(scope, name).ok_or(KvError::Pending)?;
+      let value = object.get(scope, name).ok_or(OpError::Pending)?;
       self.value(scope, value)?;
       count += 1;
     }
@@ -219,14 +219,14 @@ impl<'s> Cloner<'_, 's> {
     &mut self,
     scope: Scope<'_, 's, '_>,
     array: v8::Local<'s, v8::Array>,
-  ) -> Result<(), KvError> {
+  ) -> Result<(), OpError> {
     let length = array.length();
     // Every index is there: the elements alone say which is which. (A long array with a hole is
     // found out at the hole.)
     let mut dense = true;
     for index in 0..length {
       let name = v8::Integer::new_from_unsigned(scope, index);
-      if !array.has(scope, name.into()).ok_or(KvError::Pending)? {
+      if !array.has(scope, name.into()).ok_or(OpError::Pending)? {
         dense = false;
         break;
       }
@@ -243,7 +243,7 @@ impl<'s> Cloner<'_, 's> {
     self.writer.tag(tag::DENSE_ARRAY);
     self.writer.varint(length.into());
     for index in 0..length {
-      let element = array.get_index(scope, index).ok_or(KvError::Pending)?;
+      let element = array.get_index(scope, index).ok_or(OpError::Pending)?;
       self.value(scope, element)?;
     }
     let count = self.properties(scope, array.into(), length)?;
@@ -260,10 +260,10 @@ impl<'s> Cloner<'_, 's> {
     entries: v8::Local<'s, v8::Array>,
     begin: u8,
     end: u8,
-  ) -> Result<(), KvError> {
+  ) -> Result<(), OpError> {
     self.writer.tag(begin);
     for index in 0..entries.length() {
-      let entry = entries.get_index(scope, index).ok_or(KvError::Pending)?;
+      let entry = entries.get_index(scope, index).ok_or(OpError::Pending)?;
       self.value(scope, entry)?;
     }
     self.writer.tag(end);
@@ -275,7 +275,7 @@ impl<'s> Cloner<'_, 's> {
     &mut self,
     scope: Scope<'_, 's, '_>,
     regexp: v8::Local<'s, v8::RegExp>,
-  ) -> Result<(), KvError> {
+  ) -> Result<(), OpError> {
     let source = regexp.get_source(scope);
     let flags = self
       .codec
@@ -295,7 +295,7 @@ impl<'s> Cloner<'_, 's> {
     &mut self,
     scope: Scope<'_, 's, '_>,
     object: v8::Local<'s, v8::Object>,
-  ) -> Result<(), KvError> {
+  ) -> Result<(), OpError> {
     let value = self.codec.call(scope, "unbox", &[object.into()])?;
     if value.is_boolean() {
       self.writer.tag(if value.is_true() {
@@ -322,13 +322,13 @@ impl<'s> Cloner<'_, 's> {
     &mut self,
     scope: Scope<'_, 's, '_>,
     buffer: v8::Local<'s, v8::ArrayBuffer>,
-  ) -> Result<(), KvError> {
+  ) -> Result<(), OpError> {
     if buffer.was_detached() {
       let message = "An ArrayBuffer is detached and could not be cloned.";
       return Err(self.codec.throw_type_error(scope, message));
     }
     let length = buffer.byte_length();
-    let bytes = v8::Uint8Array::new(scope, buffer, 0, length).ok_or(KvError::Pending)?;
+    let bytes = v8::Uint8Array::new(scope, buffer, 0, length).ok_or(OpError::Pending)?;
     let copy = view_bytes(bytes.into());
     match self.max_byte_length(scope, buffer)? {
       None => {
@@ -350,7 +350,7 @@ impl<'s> Cloner<'_, 's> {
     &self,
     scope: Scope<'_, 's, '_>,
     buffer: v8::Local<'s, v8::ArrayBuffer>,
-  ) -> Result<Option<f64>, KvError> {
+  ) -> Result<Option<f64>, OpError> {
     let most = self.codec.call(scope, "maxByteLength", &[buffer.into()])?;
     Ok(
       v8::Local::<v8::Number>::try_from(most)
@@ -364,9 +364,9 @@ impl<'s> Cloner<'_, 's> {
     scope: Scope<'_, 's, '_>,
     object: v8::Local<'s, v8::Object>,
     view: v8::Local<'s, v8::ArrayBufferView>,
-  ) -> Result<(), KvError> {
+  ) -> Result<(), OpError> {
     let hash = object.get_identity_hash().get();
-    let buffer = view.buffer(scope).ok_or(KvError::Pending)?;
+    let buffer = view.buffer(scope).ok_or(OpError::Pending)?;
     let known = self
       .seen
       .get(&hash)
@@ -399,7 +399,7 @@ impl<'s> Cloner<'_, 's> {
     &mut self,
     scope: Scope<'_, 's, '_>,
     error: v8::Local<'s, v8::Object>,
-  ) -> Result<(), KvError> {
+  ) -> Result<(), OpError> {
     self.writer.tag(tag::ERROR);
     let name = self
       .codec
@@ -412,7 +412,7 @@ impl<'s> Cloner<'_, 's> {
       self.writer.tag(*part);
     }
     if let Some(message) = self.codec.get_own(scope, error, "message")? {
-      let message = message.to_string(scope).ok_or(KvError::Pending)?;
+      let message = message.to_string(scope).ok_or(OpError::Pending)?;
       self.writer.tag(super::ERROR_MESSAGE);
       self.string(scope, message)?;
     }
@@ -435,7 +435,7 @@ impl<'s> Cloner<'_, 's> {
     scope: Scope<'_, 's, '_>,
     object: v8::Local<'s, v8::Object>,
     describe: v8::Local<'s, v8::Value>,
-  ) -> Result<(), KvError> {
+  ) -> Result<(), OpError> {
     let description = self.codec.describe_host_object(scope, object, describe)?;
     self.writer.tag(tag::HOST_OBJECT);
     self.writer.varint(u32::MAX.into());

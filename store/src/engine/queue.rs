@@ -1,0 +1,51 @@
+use super::Answer;
+
+/// A message for the queue, delivered at least once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enqueue {
+  /// The value, in V8's wire format.
+  pub payload: Vec<u8>,
+  /// When it may be delivered, in UTC milliseconds.
+  pub due_at: u64,
+  /// Milliseconds to wait after each delivery that failed; after the last the message is given up.
+  pub backoff_schedule: Vec<u32>,
+  /// Where the value of a message that is given up is stored: encoded keys.
+  pub keys_if_undelivered: Vec<Vec<u8>>,
+}
+
+/// The intervals of a message that names none: 0.1, 1, 5, 30 and 60 seconds.
+pub const DEFAULT_BACKOFF_MS: [u32; 5] = [100, 1_000, 5_000, 30_000, 60_000];
+
+/// A message that was handed over. It is this process's until it is finished: while the process
+/// lives nobody else gets it, and when it dies somebody does, within five seconds.
+#[derive(Debug)]
+pub struct Message {
+  /// What [`Listener::finish`] needs to know it by.
+  pub id: MessageId,
+  /// The value, in V8's wire format.
+  pub payload: Vec<u8>,
+}
+
+/// Names a message that was handed over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MessageId(pub(crate) String);
+
+/// Somebody who listens to the queue. Dropping it ends that; messages it has not been given go to
+/// others.
+pub trait Listener: Send + Sync {
+  /// The next messages, in the order they are due, at least one and at most `max`: as soon as one
+  /// is due. `max` is at least one.
+  ///
+  /// # Errors
+  /// The listener or the database was closed ([`StoreError::Stopped`](super::StoreError::Stopped)),
+  /// or the file can't be written.
+  fn receive(&self, max: usize) -> Answer<Vec<Message>>;
+
+  /// Ends a delivery. A message that was delivered is removed; one that was not goes back to the
+  /// queue for the next interval of its schedule, or, after the last, to its `keys_if_undelivered`.
+  fn finish(&self, id: MessageId, delivered: bool) -> Answer<()>;
+
+  /// Ends all that waits in `receive`, or will, with an error. Messages that were handed over can still be
+  /// finished.
+  fn close(&self);
+}

@@ -1,0 +1,90 @@
+use std::sync::Arc;
+
+use tracing::{Level, Span, span};
+
+use super::{
+  Answer, AtomicWrite, Backend, CommitOutcome, Entries, Held, Listener, Message, MessageId,
+  ReadRange, StoreError, Watcher,
+};
+
+/// A backend whose calls are `tracing` spans, of target `kv_store` and level debug, from the call to its
+/// answer: so a subscriber sees how long each took. Errors are events of level warn inside them.
+///
+/// With no subscriber that wants them, a call costs one comparison more.
+pub struct Traced(Arc<dyn Backend>);
+
+macro_rules! operation {
+  ($operation:literal $(, $field:ident = $value:expr)*) => {
+    span!(target: "kv_store", Level::DEBUG, $operation $(, $field = $value)*)
+  };
+}
+
+impl Traced {
+  /// Wraps a backend.
+  #[allow(clippy::new_ret_no_self, reason = "nobody needs the type by its name")]
+  pub fn new(backend: Arc<dyn Backend>) -> Arc<dyn Backend> {
+    Arc::new(Self(backend))
+  }
+}
+
+/// Reports how a call has ended, inside its span.
+pub(crate) fn report<T>(span: &Span, result: &Result<T, StoreError>) {
+  if let Err(error) = result
+    // The end of a wait, and no fault.
+    && !matches!(error, StoreError::Stopped)
+  {
+    span.in_scope(|| tracing::warn!(target: "kv_store", %error, "failed"));
+  }
+}
+
+impl Backend for Traced {
+  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>> {
+    let span = operation!("kv.read", ranges = ranges.len());
+    self.0.snapshot_read(ranges).traced(span)
+  }
+
+  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
+    let span = operation!("kv.get");
+    let found = span.in_scope(|| self.0.get_at_once(key));
+    if let Some(result) = &found {
+      report(&span, result);
+    }
+    found
+  }
+
+  fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome> {
+    let span = operation!(
+      "kv.commit",
+      checks = write.checks.len(),
+      mutations = write.mutations.len(),
+      messages = write.enqueues.len()
+    );
+    self.0.atomic_write(write).traced(span)
+  }
+
+  fn watch(&self, keys: Vec<Vec<u8>>) -> Watcher {
+    let _span = operation!("kv.watch", keys = keys.len()).entered();
+    self.0.watch(keys)
+  }
+
+  fn listen(&self) -> Arc<dyn Listener> {
+    Arc::new(TracedListener(self.0.listen()))
+  }
+}
+
+struct TracedListener(Arc<dyn Listener>);
+
+impl Listener for TracedListener {
+  fn receive(&self, max: usize) -> Answer<Vec<Message>> {
+    self.0.receive(max).traced(operation!("kv.receive"))
+  }
+
+  fn finish(&self, id: MessageId, delivered: bool) -> Answer<()> {
+    let span = operation!("kv.finish", delivered = delivered);
+    self.0.finish(id, delivered).traced(span)
+  }
+
+  fn close(&self) {
+    self.0.close();
+  }
+}

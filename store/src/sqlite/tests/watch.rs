@@ -1,0 +1,178 @@
+//! Watchers: told of every change, whoever made it.
+
+use super::*;
+
+/// Whether the watcher is told of a change within `patience`.
+fn is_told(watcher: &crate::engine::Watcher, patience: Duration) -> bool {
+  let runtime = tokio::runtime::Builder::new_current_thread()
+    .enable_time()
+    .build()
+    .unwrap();
+  runtime.block_on(async {
+    tokio::time::timeout(patience, watcher.changed())
+      .await
+      .unwrap_or(false)
+  })
+}
+
+const SOON: Duration = Duration::from_secs(10);
+const NOT_AT_ALL: Duration = Duration::from_millis(150);
+
+/// Nothing has happened for a while.
+fn settle(watcher: &crate::engine::Watcher) {
+  while is_told(watcher, NOT_AT_ALL) {}
+}
+
+#[test]
+fn a_watcher_is_told_of_its_keys_and_of_no_others() {
+  on_both(|store, _| {
+    let watcher = store.watch(vec!["a".into(), "b".into()]);
+    settle(&watcher);
+    commit(&*store, vec![set("c", "1")]).unwrap();
+    assert!(!is_told(&watcher, NOT_AT_ALL));
+    for mutations in [
+      vec![set("a", "1")],
+      vec![set("x", "1"), set("b", "1")],
+      vec![mutation("a", MutationKind::Delete)],
+      vec![
+        mutation("n", MutationKind::Sum(Value::U64(1))),
+        set("b", "2"),
+      ],
+    ] {
+      commit(&*store, mutations).unwrap();
+      assert!(is_told(&watcher, SOON));
+    }
+    // Any number of changes is one, until somebody looks.
+    for i in 0..10 {
+      commit(&*store, vec![set("a", &i.to_string())]).unwrap();
+    }
+    assert!(is_told(&watcher, SOON));
+    assert!(!is_told(&watcher, NOT_AT_ALL));
+    // A write that fails is no change.
+    commit(&*store, vec![set("text", "x")]).unwrap();
+    let sum = mutation("text", MutationKind::Sum(Value::U64(1)));
+    commit(&*store, vec![set("a", "1"), sum]).unwrap_err();
+    assert!(!is_told(&watcher, NOT_AT_ALL));
+  });
+}
+
+#[test]
+fn a_key_with_a_versionstamp_is_watched_by_its_whole_name() {
+  on_both(|store, _| {
+    let key = commit::with_versionstamp(b"log", Versionstamp::from_version(1));
+    let watcher = store.watch(vec![key]);
+    settle(&watcher);
+    let kind = MutationKind::SetWithVersionstamp(Value::U64(1));
+    commit(&*store, vec![mutation("log", kind)]).unwrap();
+    assert!(is_told(&watcher, SOON));
+  });
+}
+
+#[test]
+fn other_handles_and_other_processes_are_heard() {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let store = open_file(&path, &options()).unwrap();
+  let watcher = store.watch(vec!["a".into()]);
+  settle(&watcher);
+  let other = open_file(&path, &options()).unwrap();
+  commit(&*other, vec![set("a", "1")]).unwrap();
+  assert!(is_told(&watcher, SOON));
+  settle(&watcher);
+  // SQLite does not tell a connection of another process from one of this.
+  let process = Connection::open(&path).unwrap();
+  let write = "BEGIN IMMEDIATE; UPDATE kv SET v = x'32', version = version + 1;
+    UPDATE data_version SET version = version + 1; COMMIT";
+  process.execute_batch(write).unwrap();
+  let started = Instant::now();
+  assert!(is_told(&watcher, SOON));
+  // 50 ms between two glances, and the machine's own delays.
+  assert!(started.elapsed() < Duration::from_secs(2));
+  assert_eq!(text(&*store, "a").as_deref(), Some("2"));
+  // Also when a commit of this process comes before the glance.
+  process.execute_batch(write).unwrap();
+  commit(&*store, vec![set("other", "1")]).unwrap();
+  assert!(is_told(&watcher, SOON));
+}
+
+/// A file, somebody who watches the key "a", and another process.
+fn watched_file() -> (TempDir, Arc<dyn Backend>, crate::engine::Watcher, OpenFile) {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let store = open_file(&path, &options()).unwrap();
+  let watcher = store.watch(vec!["a".into()]);
+  // With a writer and readers of its own.
+  let database = database::Database::open(path, &options(), Duration::ZERO).unwrap();
+  let other = OpenFile::new(Arc::new(database), Durability::Full);
+  settle(&watcher);
+  (folder, store, watcher, other)
+}
+
+#[test]
+fn every_commit_of_a_process_that_makes_many_is_heard_by_another() {
+  let (_folder, store, watcher, other) = watched_file();
+  // The row with their number is not written for each of them.
+  for i in 0..12 {
+    settle(&watcher);
+    commit(&other, vec![set("a", &i.to_string())]).unwrap();
+    assert!(is_told(&watcher, SOON), "{i}");
+    assert_eq!(text(&*store, "a"), Some(i.to_string()));
+  }
+}
+
+#[test]
+fn own_commits_are_no_news_from_elsewhere() {
+  let (_folder, store, watcher, _other) = watched_file();
+  let started = Instant::now();
+  let mut i = 0;
+  // Across glances, and across checkpoints, after which the log starts over.
+  while started.elapsed() < Duration::from_millis(500) || i < 3000 {
+    i += 1;
+    let write = match i % 5 {
+      0 => vec![],
+      1 => vec![
+        set("b", "1"),
+        mutation("b", MutationKind::Sum(Value::U64(1))),
+      ],
+      _ => vec![set(&format!("key {i}"), "1")],
+    };
+    // Also those that fail, or change nothing.
+    assert_eq!(commit(&*store, write).is_err(), i % 5 == 1);
+  }
+  assert!(!is_told(&watcher, NOT_AT_ALL));
+}
+
+#[test]
+fn expiry_is_a_change() {
+  on_both(|store, clock| {
+    let mut expiring = set("a", "1");
+    expiring.expire_at = Some(1_000_000);
+    commit(&*store, vec![expiring]).unwrap();
+    let watcher = store.watch(vec!["a".into()]);
+    settle(&watcher);
+    clock.0.store(1_000_000, Ordering::SeqCst);
+    // Wakes the caretaker, whose sleep is measured in real time.
+    drop(store.watch(Vec::new()));
+    assert!(is_told(&watcher, SOON));
+    assert!(get(&*store, "a").is_none());
+  });
+}
+
+#[test]
+fn closing_ends_a_watcher() {
+  on_both(|store, _| {
+    let watcher = store.watch(vec!["a".into()]);
+    settle(&watcher);
+    watcher.close();
+    assert!(!is_told(&watcher, SOON));
+    assert!(!is_told(&watcher, SOON));
+    let left = store.watch(vec!["a".into()]);
+    // Its registration goes after the database.
+    commit(&*store, vec![set("a", "1")]).unwrap();
+    assert!(is_told(&left, SOON));
+  });
+  let store = open_memory(&options()).unwrap();
+  let watcher = store.watch(vec!["a".into()]);
+  drop(store);
+  assert!(!is_told(&watcher, SOON));
+}
