@@ -7,6 +7,12 @@ pub struct Writer {
   bytes: Vec<u8>,
 }
 
+impl Default for Writer {
+  fn default() -> Self {
+    Self::new()
+  }
+}
+
 impl Writer {
   /// A writer that has written the header.
   pub fn new() -> Self {
