@@ -2,13 +2,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use deno_error::JsErrorBox;
-use sha2::{Digest, Sha256};
-
-use kv_store::Limits;
-use kv_store::Location;
-use kv_store::Store;
 use kv_store::engine::{Clock, Durability, SystemClock};
 use kv_store::sqlite::SqliteOptions;
+use kv_store::{Limits, Location, Store};
+use sha2::{Digest, Sha256};
 
 /// Decides whether a database may be opened, and where it is.
 pub(crate) type OpenHook = Arc<dyn Fn(&Location) -> Result<Location, JsErrorBox> + Send + Sync>;

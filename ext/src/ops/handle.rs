@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use deno_core::error::ResourceError;
 use deno_core::{GarbageCollected, v8};
+use kv_store::Limits;
+use kv_store::engine::{Answer, Backend, Clock, CommitOutcome, Entries, StoreError};
 
 use super::queue::Listening;
 use super::watch::Watching;
 use crate::error::OpError;
 use crate::options::KvOptions;
-use kv_store::Limits;
-use kv_store::engine::{Answer, Backend, Clock, CommitOutcome, Entries, StoreError};
 
 /// What is behind a `Deno.Kv` object: an open database, until it is closed.
 pub(crate) struct Handle {

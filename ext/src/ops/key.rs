@@ -1,8 +1,8 @@
 use deno_core::v8;
+use kv_store::key::{KeyEncoder, KeyParts, PartRef};
 
 use super::codec::{is_faithful, string_units, view_bytes};
 use crate::error::OpError;
-use kv_store::key::{KeyEncoder, KeyParts, PartRef};
 
 /// Most keys are shorter.
 const USUAL_KEY_BYTES: usize = 64;

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use deno_core::error::ResourceError;
 use deno_core::{OpState, op2, v8};
+use kv_store::engine::{Backend, StoreError, Traced};
+use kv_store::sqlite;
+use kv_store::{KvError, Location};
 
 use super::handle::{Handle, HandleObject, OpenHandles, WEIGHT_IN_MEMORY, WEIGHT_OF_FILE};
 use super::object::object;
 use crate::error::OpError;
 use crate::options::KvOptions;
-use kv_store::KvError;
-use kv_store::Location;
-use kv_store::engine::{Backend, StoreError, Traced};
-use kv_store::sqlite;
 
 /// The same path from the root, without `.` and `..`.
 fn normalize(path: &Path) -> std::io::Result<PathBuf> {

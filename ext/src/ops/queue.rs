@@ -6,18 +6,16 @@ use std::sync::Arc;
 
 use deno_core::error::ResourceError;
 use deno_core::{GarbageCollected, OpState, op2, v8};
+use kv_store::engine::{
+  Answer, DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId, StoreError,
+};
+use kv_store::{KvError, Limits, ValueRef};
 
 use super::codec::Codec;
 use super::handle::{HandleObject, OpenHandles};
 use super::object::object;
 use super::{key, rethrow, value};
 use crate::error::OpError;
-use kv_store::KvError;
-use kv_store::Limits;
-use kv_store::ValueRef;
-use kv_store::engine::{
-  Answer, DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId, StoreError,
-};
 
 /// `js/` hands messages over in one flat array: payload, delay, keysIfUndelivered, backoffSchedule.
 pub(super) const ENQUEUE_FIELDS: u32 = 4;

@@ -3,8 +3,9 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use deno_core::{op2, v8};
-
 use deno_error::JsErrorClass;
+use kv_store::engine::{Answer, Entries, EntryRef, ReadRange};
+use kv_store::{KvError, Selector, Versionstamp};
 
 use super::codec::{Codec, view_bytes};
 use super::handle::{Handle, HandleObject};
@@ -12,10 +13,6 @@ use super::key::{self, KeyDecoder, bytes_to_v8};
 use super::value::versionstamp_to_v8;
 use super::{rethrow, value};
 use crate::error::{ClassedError, OpError};
-use kv_store::KvError;
-use kv_store::Selector;
-use kv_store::Versionstamp;
-use kv_store::engine::{Answer, Entries, EntryRef, ReadRange};
 
 /// The range of one key.
 fn point(

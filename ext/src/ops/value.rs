@@ -1,4 +1,6 @@
 use deno_core::{op2, v8};
+use kv_store::engine::StoreError;
+use kv_store::{Value, ValueRef, Versionstamp};
 
 use super::codec::{Codec, view_bytes};
 use super::key::bytes_to_v8;
@@ -9,9 +11,6 @@ use super::rethrow;
 #[cfg(feature = "quickjs")]
 use super::structured_clone::{deserialize, serialize};
 use crate::error::OpError;
-use kv_store::Versionstamp;
-use kv_store::engine::StoreError;
-use kv_store::{Value, ValueRef};
 
 /// How `js/` says what a value is: the encoding numbers of the database, so that one list serves
 /// both.

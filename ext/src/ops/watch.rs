@@ -3,14 +3,14 @@ use std::future::Future;
 use std::rc::Rc;
 
 use deno_core::{GarbageCollected, OpState, op2, v8};
+use kv_store::KvError;
+use kv_store::engine::{ReadRange, Watcher};
 
 use super::codec::Codec;
 use super::handle::{Handle, HandleObject};
 use super::object::object;
 use super::{key, read, rethrow};
 use crate::error::OpError;
-use kv_store::KvError;
-use kv_store::engine::{ReadRange, Watcher};
 
 /// What is behind one call of `watch`.
 pub(super) struct Watching {

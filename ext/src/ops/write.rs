@@ -2,15 +2,14 @@ use std::future::Future;
 use std::rc::Rc;
 
 use deno_core::{op2, v8};
+use kv_store::engine::{Answer, AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
+use kv_store::{KvError, Versionstamp};
 
 use super::codec::Codec;
 use super::handle::{Handle, HandleObject};
 use super::queue::{self, ENQUEUE_FIELDS};
 use super::{key, rethrow, value};
 use crate::error::{ClassedError, OpError};
-use kv_store::KvError;
-use kv_store::Versionstamp;
-use kv_store::engine::{Answer, AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
 
 /// The last millisecond that Deno can express: the end of the year 262142.
 const LAST_EXPIRY_MS: f64 = 8_210_266_876_799_999.0;

@@ -92,7 +92,7 @@ impl Store {
     Ok(Self::new(backend, options.clock))
   }
 
-  /// A store on a backend of another kind, or one that was opened with [`store`](crate::engine).
+  /// A store on a backend of another kind, or one that was opened with [`sqlite`](crate::sqlite).
   pub fn on(backend: Arc<dyn Backend>) -> Self {
     Self::new(backend, Arc::new(SystemClock))
   }

@@ -22,7 +22,7 @@ pub enum Answer<T> {
 
 impl<T> Answer<T> {
   /// Ends the span when the answer is there, and reports an error in it.
-  pub(crate) fn traced(mut self, span: Span) -> Self {
+  pub(super) fn traced(mut self, span: Span) -> Self {
     match &mut self {
       Self::Now(result) => report(&span, result),
       Self::Later(pending) => pending.span = span,

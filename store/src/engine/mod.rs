@@ -1,4 +1,4 @@
-//! The storage engine: what a database can do, and SQLite doing it.
+//! The trait of storage engines, and what they share. [`sqlite`](crate::sqlite) is one.
 //!
 //! Plain Rust: nothing in here knows `deno_core` or a JavaScript engine. [`Backend`] is the whole
 //! vocabulary, and nothing above it may assume that there is a file: a remote or a distributed

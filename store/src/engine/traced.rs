@@ -28,7 +28,7 @@ impl Traced {
 }
 
 /// Reports how a call has ended, inside its span.
-pub(crate) fn report<T>(span: &Span, result: &Result<T, StoreError>) {
+pub(super) fn report<T>(span: &Span, result: &Result<T, StoreError>) {
   if let Err(error) = result
     // The end of a wait, and no fault.
     && !matches!(error, StoreError::Stopped)

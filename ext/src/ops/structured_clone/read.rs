@@ -1,10 +1,10 @@
 use deno_core::v8;
+use kv_store::wire::{MalformedError, Reader, tag};
 
 use super::StackLimit;
 use crate::error::OpError;
 use crate::ops::codec::Codec;
 use crate::ops::key::bytes_to_v8;
-use kv_store::wire::{MalformedError, Reader, tag};
 
 /// The value a clone holds. Whatever the bytes are, the answer is a value or an error.
 pub(in crate::ops) fn deserialize<'s>(

@@ -1,11 +1,11 @@
 use std::collections::HashMap;
 
 use deno_core::v8;
+use kv_store::wire::{REGEXP_FLAGS, Writer, tag};
 
 use super::StackLimit;
 use crate::error::OpError;
 use crate::ops::codec::{Codec, view_bytes};
-use kv_store::wire::{REGEXP_FLAGS, Writer, tag};
 
 /// The clone of a value.
 pub(in crate::ops) fn serialize<'s>(
