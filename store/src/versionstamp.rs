@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::key::KeyEncoder;
+
 /// When a commit happened, in the order of all commits of a database: 10 bytes, the commit
 /// counter as a big-endian `u64`, then two zero bytes. All keys of one commit share it.
 ///
@@ -14,6 +16,14 @@ impl Versionstamp {
     let mut bytes = [0; 10];
     bytes[..8].copy_from_slice(&version.to_be_bytes());
     Self(bytes)
+  }
+
+  /// An encoded key followed by one more part: this versionstamp, as a string. It is the key that
+  /// [`SetWithVersionstamp`](crate::engine::MutationKind::SetWithVersionstamp) writes.
+  pub fn appended_to(self, key: &[u8]) -> Vec<u8> {
+    let mut part = KeyEncoder::with_capacity(22);
+    part.push_string(&self.to_string());
+    [key, &part.finish()].concat()
   }
 
   /// The 20 hexadecimal digits, with no allocation.

@@ -55,13 +55,13 @@ impl<T> Answer<T> {
 
 /// Work that whoever waits for it may do, in place of the thread that else would: that saves waking
 /// the thread and being woken.
-pub trait Drive: Send + Sync {
+pub trait Leader: Send + Sync {
   /// Does what is waiting, if it takes no longer than a caller with an event loop can spare.
-  fn drive(&self);
+  fn lead(&self);
 
   /// Whether one thing waits, and as it was before: then it is not worth waiting for others to share the
   /// work with.
-  fn is_alone(&self) -> bool {
+  fn is_lone(&self) -> bool {
     false
   }
 }
@@ -69,22 +69,22 @@ pub trait Drive: Send + Sync {
 /// A result that is not there yet. The work is done also if this is dropped.
 pub struct Pending<T> {
   receiver: oneshot::Receiver<Result<T, StoreError>>,
-  driver: Option<Arc<dyn Drive>>,
+  leader: Option<Arc<dyn Leader>>,
   span: Span,
 }
 
 impl<T> Pending<T> {
   /// Whether it is worth trying to have the result [at once](Self::try_now).
-  pub fn is_alone(&self) -> bool {
-    self.driver.as_ref().is_some_and(|driver| driver.is_alone())
+  pub fn is_lone(&self) -> bool {
+    self.leader.as_ref().is_some_and(|leader| leader.is_lone())
   }
 
   /// The result, if the work for it is alone, and takes no longer than the caller can spare.
   pub fn try_now(mut self) -> Answer<T> {
-    if let Some(driver) = &self.driver
-      && driver.is_alone()
+    if let Some(leader) = &self.leader
+      && leader.is_lone()
     {
-      driver.drive();
+      leader.lead();
     }
     match self.receiver.try_recv() {
       Ok(result) => {
@@ -97,10 +97,10 @@ impl<T> Pending<T> {
   }
 
   async fn wait(mut self) -> Result<T, StoreError> {
-    if let Some(driver) = self.driver.take() {
+    if let Some(leader) = self.leader.take() {
       // Other tasks come first: what they ask for now shares the work.
       yield_once().await;
-      driver.drive();
+      leader.lead();
     }
     let result = self.receiver.await.unwrap_or(Err(StoreError::Stopped));
     report(&self.span, &result);
@@ -108,8 +108,8 @@ impl<T> Pending<T> {
   }
 
   fn wait_blocking(self) -> Result<T, StoreError> {
-    if let Some(driver) = self.driver {
-      driver.drive();
+    if let Some(leader) = self.leader {
+      leader.lead();
     }
     let result = self.receiver.blocking_recv();
     let result = result.unwrap_or(Err(StoreError::Stopped));
@@ -134,13 +134,13 @@ async fn yield_once() {
 /// Where the result of a call is put.
 pub type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// A pair of the place for a result, and the answer that waits for it; `driver` says what waiting
+/// A pair of the place for a result, and the answer that waits for it; `leader` says what waiting
 /// can do for it.
-pub fn answer_channel<T>(driver: Option<Arc<dyn Drive>>) -> (Reply<T>, Answer<T>) {
+pub fn answer_channel<T>(leader: Option<Arc<dyn Leader>>) -> (Reply<T>, Answer<T>) {
   let (sender, receiver) = oneshot::channel();
   let pending = Pending {
     receiver,
-    driver,
+    leader,
     span: Span::none(),
   };
   (sender, Answer::Later(pending))

@@ -1,7 +1,5 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-
-use rusqlite::ErrorCode;
 
 use crate::value::ValueDecodeError;
 
@@ -94,21 +92,5 @@ pub enum StoreError {
 impl From<ValueDecodeError> for StoreError {
   fn from(error: ValueDecodeError) -> Self {
     Self::Value(Arc::new(error))
-  }
-}
-
-impl StoreError {
-  /// An error of a call on an open database.
-  pub(crate) fn from_sqlite(path: &Path, waited_ms: u64, error: rusqlite::Error) -> Self {
-    let path = path.to_path_buf();
-    match error.sqlite_error_code() {
-      Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path, waited_ms },
-      Some(ErrorCode::ReadOnly) => Self::ReadOnly { path },
-      Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
-      _ => Self::Sqlite {
-        path,
-        source: Arc::new(error),
-      },
-    }
   }
 }

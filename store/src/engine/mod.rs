@@ -19,7 +19,7 @@ mod write;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-pub use answer::{Answer, Drive, Pending, Reply, answer_channel};
+pub use answer::{Answer, Leader, Pending, Reply, answer_channel};
 pub use clock::{Clock, SystemClock};
 pub use durability::Durability;
 pub use entries::{Entries, EntryRef};

@@ -1,10 +1,68 @@
-//! The numbers that `sum` adds: a U64, or a bigint or number in V8's wire format ([`crate::wire`]).
+//! The arithmetic of `sum`, `min` and `max`: on a U64, or a bigint or number in V8's wire format ([`crate::wire`]).
 
 use num_bigint::BigInt;
 
-use super::StoreError;
+use super::{MutationKind, StoreError};
 use crate::value::Value;
 use crate::wire::{MalformedError, Reader, Writer, tag};
+
+/// The value that a `sum`, `min` or `max` stores over `stored`, the value that the key holds.
+///
+/// # Errors
+/// [`StoreError::TypeMismatch`] if the two can't be combined, with Deno's message, or the stored value can't be decoded.
+/// So it is for any other kind of mutation, which combines nothing.
+pub fn combine(kind: &MutationKind, stored: Option<Value>) -> Result<Value, StoreError> {
+  if let Some(error) = stored
+    .as_ref()
+    .and_then(|value| value.as_ref().decode_error())
+  {
+    return Err(error.into());
+  }
+  match kind {
+    MutationKind::Sum(Value::U64(operand)) => {
+      combine_u64("sum", stored, *operand, u64::wrapping_add)
+    }
+    MutationKind::Sum(operand) => sum(stored, operand),
+    MutationKind::Min(Value::U64(operand)) => combine_u64("min", stored, *operand, u64::min),
+    MutationKind::Max(Value::U64(operand)) => combine_u64("max", stored, *operand, u64::max),
+    MutationKind::Min(_) => refuse("Failed to perform 'min' mutation on a non-U64 operand"),
+    MutationKind::Max(_) => refuse("Failed to perform 'max' mutation on a non-U64 operand"),
+    MutationKind::Set(_) | MutationKind::SetWithVersionstamp(_) | MutationKind::Delete => {
+      refuse("not a mutation that combines values")
+    }
+  }
+}
+
+fn combine_u64(
+  name: &str,
+  stored: Option<Value>,
+  operand: u64,
+  combine: impl FnOnce(u64, u64) -> u64,
+) -> Result<Value, StoreError> {
+  match stored {
+    None => Ok(Value::U64(operand)),
+    Some(Value::U64(stored)) => Ok(Value::U64(combine(stored, operand))),
+    Some(_) => refuse(format!(
+      "Failed to perform '{name}' mutation on a non-U64 value in the database"
+    )),
+  }
+}
+
+fn sum(stored: Option<Value>, operand: &Value) -> Result<Value, StoreError> {
+  let Some(operand) = Number::from_value(operand) else {
+    return refuse("Some of the parameters are not valid V8 values");
+  };
+  let sum = match stored.map(|stored| Number::from_value(&stored)) {
+    None => operand,
+    Some(Some(stored)) => stored.plus(operand)?,
+    Some(None) => return refuse("unsupported value type"),
+  };
+  Ok(sum.into_value())
+}
+
+fn refuse<T>(message: impl Into<String>) -> Result<T, StoreError> {
+  Err(StoreError::TypeMismatch(message.into()))
+}
 
 /// A number as `sum` sees it.
 #[derive(Clone, Debug, PartialEq)]

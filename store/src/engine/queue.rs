@@ -28,7 +28,24 @@ pub struct Message {
 
 /// Names a message that was handed over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct MessageId(pub(crate) String);
+pub struct MessageId(String);
+
+impl MessageId {
+  /// An id that the engine knows the message by.
+  pub fn new(id: impl Into<String>) -> Self {
+    Self(id.into())
+  }
+
+  /// What [`new`](Self::new) was given.
+  pub fn as_str(&self) -> &str {
+    &self.0
+  }
+
+  /// The same, without a copy.
+  pub fn into_string(self) -> String {
+    self.0
+  }
+}
 
 /// Somebody who listens to the queue. Dropping it ends that; messages it has not been given go to
 /// others.

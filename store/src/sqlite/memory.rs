@@ -1,23 +1,25 @@
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use rusqlite::Connection;
 
-use super::commit::{WriteError, commit_private};
-use super::dispatcher::QueueListener;
-use super::events::{Events, Host};
-use super::reader::{self, Budget};
-use super::registry::lock;
-use super::task::{Job, Outcome, Task};
-use super::{SqliteOptions, schema};
+use super::SqliteOptions;
+use super::background::Background;
+use super::delivery::QueueListener;
+use super::error::{WriteError, store_error};
+use super::file::schema;
+use super::lock::lock;
+use super::read::query::{self, Budget};
+use super::transaction::{Outcome, Task, commit_private};
+use super::write::{AfterCommit, Executor, Job};
 use crate::engine::{
-  Answer, AtomicWrite, Backend, CommitOutcome, Drive, Durability, Entries, Held, Listener,
+  Answer, AtomicWrite, Backend, Clock, CommitOutcome, Durability, Entries, Held, Leader, Listener,
   ReadRange, StoreError, Watcher,
 };
 
 /// A database in memory. There is no disk to wait for, so every call is done at once, on the one
 /// connection, in the calling thread.
-pub(super) struct MemoryStore {
+pub(crate) struct MemoryStore {
   database: Arc<MemoryDatabase>,
 }
 
@@ -27,37 +29,37 @@ struct MemoryDatabase {
 }
 
 struct Core {
-  database: Mutex<Private>,
-  events: Arc<Events>,
+  rows: Mutex<Rows>,
+  clock: Arc<dyn Clock>,
+  background: Arc<Background>,
 }
 
-/// What nobody else has open.
-struct Private {
+/// The connection, which nobody else has.
+struct Rows {
   connection: Connection,
-  /// The number of the last commit. In a file it has a row, and costs two statements.
-  counter: i64,
+  /// The version of the last commit. In a file it has a row, and costs two statements.
+  last_version: i64,
 }
 
-impl Private {
+impl Rows {
   fn commit(&mut self, task: &Task, now_ms: u64) -> Result<Outcome, WriteError> {
-    commit_private(&mut self.connection, &mut self.counter, task, now_ms)
+    commit_private(&mut self.connection, &mut self.last_version, task, now_ms)
   }
 }
 
 impl MemoryStore {
-  pub(super) fn open(options: &SqliteOptions) -> Result<Self, StoreError> {
+  pub(crate) fn open(options: &SqliteOptions) -> Result<Self, StoreError> {
     let mut connection = Connection::open_in_memory().map_err(explain)?;
     schema::migrate(&mut connection).map_err(explain)?;
-    let events = Events::new(options.clock.clone(), None);
-    let core = Arc::new(Core {
-      database: Mutex::new(Private {
+    let clock = options.clock.clone();
+    let core = Arc::new_cyclic(|core: &Weak<Core>| Core {
+      rows: Mutex::new(Rows {
         connection,
-        counter: 0,
+        last_version: 0,
       }),
-      events: events.clone(),
+      clock: clock.clone(),
+      background: Background::new(clock, core.clone(), None),
     });
-    let host: Arc<dyn Host> = core.clone();
-    events.set_host(Arc::downgrade(&host));
     let database = Arc::new(MemoryDatabase { core });
     Ok(Self { database })
   }
@@ -65,35 +67,32 @@ impl MemoryStore {
 
 impl Drop for MemoryDatabase {
   fn drop(&mut self) {
-    self.core.events.close();
+    self.core.background.close();
   }
 }
 
 fn explain(error: rusqlite::Error) -> StoreError {
-  StoreError::from_sqlite(Path::new(":memory:"), 0, error)
+  store_error(Path::new(":memory:"), 0, error)
 }
 
 impl Core {
   fn execute(&self, task: &Task) -> Result<Outcome, StoreError> {
-    let now_ms = self.events.now_ms();
+    let now_ms = self.clock.now_ms();
     // In a statement of its own: what follows may write again.
-    let result = lock(&self.database).commit(task, now_ms);
-    let outcome = result.map_err(|error| match error {
-      WriteError::Sqlite(error) => explain(error),
-      WriteError::Refused(error) => error,
-    })?;
-    self.events.happened(task, &outcome);
+    let result = lock(&self.rows).commit(task, now_ms);
+    let outcome = result.map_err(|error| error.explain(explain))?;
+    self.background.committed(task, &outcome);
     Ok(outcome)
   }
 }
 
-impl Drive for Core {
-  fn drive(&self) {}
+impl Leader for Core {
+  fn lead(&self) {}
 }
 
-impl Host for Core {
-  fn submit(self: Arc<Self>, job: Job, _somebody_waits: bool) -> Result<(), StoreError> {
-    let result = self.execute(&job.task);
+impl Executor for Core {
+  fn submit(self: Arc<Self>, job: Job, _caller_leads: bool) -> Result<(), StoreError> {
+    let result = self.execute(job.task());
     job.answer(result);
     Ok(())
   }
@@ -102,16 +101,16 @@ impl Host for Core {
 impl Backend for MemoryStore {
   fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>> {
     let core = &self.database.core;
-    let now_ms = core.events.now_ms();
-    let connection = &lock(&core.database).connection;
-    let result = reader::snapshot_read(connection, &ranges, now_ms, &Budget::UNLIMITED);
+    let now_ms = core.clock.now_ms();
+    let connection = &lock(&core.rows).connection;
+    let result = query::snapshot_read(connection, &ranges, now_ms, &Budget::UNLIMITED);
     Answer::Now(result.map_err(|error| error.explain(explain)))
   }
 
   fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
     let core = &self.database.core;
-    let now_ms = core.events.now_ms();
-    let result = reader::get(&lock(&core.database).connection, key, now_ms);
+    let now_ms = core.clock.now_ms();
+    let result = query::get(&lock(&core.rows).connection, key, now_ms);
     Some(result.map_err(|error| error.explain(explain)))
   }
 
@@ -121,16 +120,12 @@ impl Backend for MemoryStore {
   }
 
   fn watch(&self, keys: Vec<Vec<u8>>) -> Watcher {
-    let events = &self.database.core.events;
-    events.watch(keys)
+    self.database.core.background.watch(keys)
   }
 
   fn listen(&self) -> Arc<dyn Listener> {
-    let database = self.database.clone();
-    Arc::new(QueueListener::new(
-      &self.database.core.events,
-      Durability::Relaxed,
-      database,
-    ))
+    let dispatcher = self.database.core.background.dispatcher();
+    let owner = self.database.clone();
+    Arc::new(QueueListener::new(dispatcher, Durability::Relaxed, owner))
   }
 }

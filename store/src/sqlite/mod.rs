@@ -1,39 +1,70 @@
 //! SQLite as the storage engine.
 //!
-//! A database file is opened once per process, however often that is asked for (`registry`,
-//! `database`): with one write connection, on which whoever waits for a write commits everything that
-//! waits as one transaction (`writer`, `committer`, `commit`), and a pool of connections that read WAL
-//! snapshots and never wait for the writer (`readers`, `reader`). What follows from commits, and from the clock, is
-//! in `events` and `caretaker`. `:memory:` is one connection, private to its handle (`memory`).
+//! A database file is opened once per process, however often that is asked for. It has one write connection, on which
+//! whoever holds it commits everything that waits as one transaction, and a pool of connections that read WAL snapshots
+//! and never wait for the writer. `:memory:` is one connection, private to its handle.
+//!
+//! # Rooms
+//!
+//! Arrows go down this list only:
+//!
+//! | room | what happens in it |
+//! |---|---|
+//! | `database/`, `memory.rs` | an open file, shared by its handles, and which thread a read runs on; a database in memory |
+//! | `background/` | what follows from commits and from the clock: watchers, expiry, the maintenance thread |
+//! | `delivery/` | messages to listeners: leases are renewed, messages of dead processes reclaimed |
+//! | `write/` | group commit: who commits, what is committed together, the write connection |
+//! | `transaction/` | what one transaction does: atomic writes, reads among them, the queue, expired rows; versions |
+//! | `queue/` | the queue's tables: due messages, leases, backoff |
+//! | `read/` | the queries, and the pool of connections with the snapshots that it keeps |
+//! | `wal/` | the log: its index, preallocation, checkpoints, commits of other processes |
+//! | `file/` | paths, the file's identity, its schema, connections |
+//! | `alarm.rs`, `error.rs`, `interrupt.rs`, `lock.rs`, `thread.rs`, `time_column.rs` | small things that several rooms need |
+//!
+//! # Threads
+//!
+//! | thread | started by | does |
+//! |---|---|---|
+//! | the caller's | | small reads, and group commits that it leads while it waits |
+//! | `kv-writer` | the first write | the other group commits |
+//! | `kv-reader` | the first read over budget | long reads |
+//! | `kv-checkpoint` | the first checkpoint | checkpoints, beside commits |
+//! | `kv-maintenance` | the first watcher, listener, expiry or kept snapshot | looks for foreign commits, renews leases, removes expired rows, evicts snapshots |
+//! | `kv-open` | `open_file_on_thread` | opens a file |
+//!
+//! # Locks
+//!
+//! A thread that holds one of these takes only ones further down:
+//!
+//! | lock | protects |
+//! |---|---|
+//! | a slot of the registry | one file while it is opened |
+//! | the registry | which slots there are |
+//! | `Maintenance::thread`, `Database::read_thread` | whether a thread is started |
+//! | `Core::rows` | the connection of a database in memory |
+//! | `GroupCommit::queue` | the jobs that wait, and the write connection while nobody commits |
+//! | `Pool::state` | idle read connections and their snapshots |
+//! | `Dispatcher::state`, `Watchers::by_key`, `Expiry::state`, `Alarm::state`, `in_use::OPEN` | what the name says; none of them is held while another lock is taken |
+//!
+//! The leader holds the write connection by having taken it out of `GroupCommit`, not a lock: calls that follow from its
+//! commits may submit new jobs.
 
-mod caretaker;
-mod checkpoint;
-mod commit;
-mod committer;
-mod connect;
-mod counter;
+mod alarm;
+mod background;
 mod database;
-mod dispatcher;
-mod events;
-mod file_id;
-mod file_methods;
-mod in_place;
-mod limit;
-mod log_room;
-mod log_state;
+mod delivery;
+mod error;
+mod file;
+mod interrupt;
+mod lock;
 mod memory;
-mod news;
-mod order;
 mod queue;
-mod reader;
-mod readers;
-mod registry;
-mod schema;
-mod sweep;
-mod task;
+mod read;
 mod thread;
-mod watchers;
-mod writer;
+mod time_column;
+mod transaction;
+mod wal;
+mod write;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +73,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use database::OpenFile;
+use database::Handle;
 
 use crate::engine::{Backend, Clock, Durability, StoreError, SystemClock, answer_channel};
 
@@ -63,6 +94,13 @@ pub struct SqliteOptions {
   /// [`PRAGMA mmap_size`](https://www.sqlite.org/pragma.html#pragma_mmap_size). Default: 0. With a map, a disk error,
   /// or another process that cuts the file short, ends this process by the signal SIGBUS.
   pub mmap_size: u64,
+  /// Whether reads look at SQLite's WAL index, in shared memory, to see without a system call whether anybody has
+  /// committed. Default: true. An index of another layout than the one this library knows is not read in any case;
+  /// then every read takes a snapshot of its own, and this process wakes its watchers more often than needed.
+  pub wal_index: bool,
+  /// Whether durable commits lengthen the log's file ahead of their need, by up to 256 KiB at a time, so that fewer of
+  /// them wait for the file system to note a new length. Default: true.
+  pub wal_preallocation: bool,
 }
 
 impl Default for SqliteOptions {
@@ -71,8 +109,10 @@ impl Default for SqliteOptions {
       clock: Arc::new(SystemClock),
       busy_timeout: Duration::from_secs(10),
       durability: Durability::default(),
-      cache_size: connect::PAGE_CACHE,
+      cache_size: file::connect::PAGE_CACHE,
       mmap_size: 0,
+      wal_index: true,
+      wal_preallocation: true,
     }
   }
 }
@@ -87,8 +127,8 @@ impl Default for SqliteOptions {
 /// The folder does not exist, the path leads through a symbolic link, the file is no SQLite
 /// database or one of a newer format, or another process kept it locked.
 pub fn open_file(path: &Path, options: &SqliteOptions) -> Result<Arc<dyn Backend>, StoreError> {
-  let database = registry::open(path, options)?;
-  Ok(Arc::new(OpenFile::new(database, options.durability)))
+  let database = database::open(path, options)?;
+  Ok(Arc::new(Handle::new(database, options.durability)))
 }
 
 /// The same for a caller with an event loop, which must not be held up. `None`: use [`open_file`] on
@@ -100,8 +140,8 @@ pub fn open_file_at_once(
   path: &Path,
   options: &SqliteOptions,
 ) -> Option<Result<Arc<dyn Backend>, StoreError>> {
-  let opened = registry::open_at_once(path, options)?;
-  Some(opened.map(|database| Arc::new(OpenFile::new(database, options.durability)) as _))
+  let opened = database::open_at_once(path, options)?;
+  Some(opened.map(|database| Arc::new(Handle::new(database, options.durability)) as _))
 }
 
 /// The same as [`open_file`], on a thread of its own.
@@ -127,14 +167,14 @@ pub async fn open_file_on_thread(
 /// Such a file must not be opened by other means than SQLite: closing any descriptor of it drops all POSIX locks
 /// that the process has on it, and other processes then take it for a file that nobody uses.
 pub fn is_open(path: &Path) -> bool {
-  registry::is_open(path)
+  file::in_use::is_in_use(path)
 }
 
 /// Commits what waits for all files that are open in this process, and closes them, whoever still has them. To be
 /// called when the process is about to end without dropping what it has, as by `std::process::exit`: the log is
 /// moved into each file. Calls on them fail afterwards.
 pub fn close_all() {
-  registry::close_all();
+  database::close_all();
 }
 
 /// A database in memory, empty, that only this handle sees.

@@ -1,22 +1,22 @@
 use std::path::Path;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crate::engine::StoreError;
 
-/// Starts a thread that works for the file at `path`.
+/// Starts a thread that works for the file at `path`. `name` is what a debugger and `ps -L` show.
 ///
 /// # Errors
-/// The system has none left.
-pub(super) fn spawn(
+/// The system has no thread left.
+pub(crate) fn spawn(
   path: &Path,
   name: &str,
   run: impl FnOnce() + Send + 'static,
-) -> Result<(), StoreError> {
-  match thread::Builder::new().name(name.into()).spawn(run) {
-    Ok(_) => Ok(()),
-    Err(error) => Err(StoreError::CannotOpen {
+) -> Result<JoinHandle<()>, StoreError> {
+  thread::Builder::new()
+    .name(name.into())
+    .spawn(run)
+    .map_err(|error| StoreError::CannotOpen {
       path: path.to_path_buf(),
       reason: format!("no thread could be started: {error}"),
-    }),
-  }
+    })
 }

@@ -19,6 +19,10 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use super::error::WriteError;
+use super::file::{connect, schema};
+use super::transaction::version::VersionAllocator;
+use super::transaction::{Outcome, Task};
 use super::*;
 use crate::engine::{
   AtomicWrite, Check, CommitOutcome, EntryRef, Held, Mutation, MutationKind, ReadRange, StoreError,
@@ -35,9 +39,13 @@ impl Clock for TestClock {
   }
 }
 
+/// With `KV_TEST_PLAIN` set, the tests run without the WAL index and without preallocation.
 fn options() -> SqliteOptions {
+  let is_plain = std::env::var_os("KV_TEST_PLAIN").is_some();
   SqliteOptions {
     busy_timeout: Duration::from_millis(300),
+    wal_index: !is_plain,
+    wal_preallocation: !is_plain,
     ..SqliteOptions::default()
   }
 }
@@ -190,15 +198,15 @@ fn in_a_group_one_write_fails_alone() {
     },
     write(vec![sum("n"), set("d", "1")]),
   ]
-  .map(task::Task::Write);
+  .map(Task::Write);
   let outcomes = commit_group(&mut connection, &group).unwrap();
   assert!(matches!(
     outcomes.as_slice(),
     [
-      Ok(task::Outcome::Commit(CommitOutcome::Committed(first))),
-      Err(commit::WriteError::Refused(StoreError::TypeMismatch(_))),
-      Ok(task::Outcome::Commit(CommitOutcome::CheckFailed)),
-      Ok(task::Outcome::Commit(CommitOutcome::Committed(last))),
+      Ok(Outcome::Commit(CommitOutcome::Committed(first))),
+      Err(WriteError::Refused(StoreError::TypeMismatch(_))),
+      Ok(Outcome::Commit(CommitOutcome::CheckFailed)),
+      Ok(Outcome::Commit(CommitOutcome::Committed(last))),
     ] if *first == Versionstamp::from_version(1) && *last == Versionstamp::from_version(2)
   ));
   let keys: Vec<String> = connection
@@ -213,22 +221,23 @@ fn in_a_group_one_write_fails_alone() {
 
 fn commit_group(
   connection: &mut Connection,
-  group: &[task::Task],
-) -> Result<commit::GroupOutcome, commit::WriteError> {
-  let mut file = commit::File {
+  group: &[Task],
+) -> Result<transaction::GroupOutcome, WriteError> {
+  let mut file = transaction::File {
     connection,
-    counter: &mut counter::Counter::default(),
-    is_wal: true,
-    begun: &mut |_, _| Ok(0),
+    versions: &mut VersionAllocator::default(),
+    on_lock: &mut |_| Ok(0),
   };
-  commit::commit_group(&mut file, group)
+  transaction::commit_group(&mut file, group)
 }
 
 #[test]
 fn a_full_database_fails_the_write_and_works_again() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
-  let mut connection = connect::writer(&path, Duration::ZERO).unwrap().connection;
+  let mut connection = connect::writer(&path, &options(), Duration::ZERO)
+    .unwrap()
+    .connection;
   let pages: i64 = connection
     .pragma_query_value(None, "page_count", |row| row.get(0))
     .unwrap();
@@ -243,7 +252,7 @@ fn a_full_database_fails_the_write_and_works_again() {
     write(vec![set("small", "1")]),
     write(vec![set("large", &large)]),
   ]
-  .map(task::Task::Write);
+  .map(Task::Write);
   let result = commit_group(&mut connection, &group);
   // Whether SQLite rolls back the statement or the transaction: what is answered is stored.
   let small_is_stored = match &result {
@@ -387,12 +396,12 @@ fn what_has_expired_is_gone_to_the_millisecond() {
 #[test]
 fn one_file_has_one_writer_however_its_path_is_written() {
   let folder = TempDir::new().unwrap();
-  let first = registry::open(&folder.path().join("kv"), &options()).unwrap();
-  let second = registry::open(&folder.path().join("./kv"), &options()).unwrap();
+  let first = database::open(&folder.path().join("kv"), &options()).unwrap();
+  let second = database::open(&folder.path().join("./kv"), &options()).unwrap();
   assert!(Arc::ptr_eq(&first, &second));
   // Unless it is another file under the same name.
   std::fs::remove_file(folder.path().join("kv")).unwrap();
-  let third = registry::open(&folder.path().join("kv"), &options()).unwrap();
+  let third = database::open(&folder.path().join("kv"), &options()).unwrap();
   assert!(!Arc::ptr_eq(&first, &third));
 }
 
@@ -583,7 +592,7 @@ fn a_value_that_can_not_be_read_spoils_its_own_key_only() {
 #[test]
 fn commits_are_synced_and_the_log_is_a_wal() {
   let folder = TempDir::new().unwrap();
-  let opened = connect::writer(&folder.path().join("kv"), Duration::ZERO).unwrap();
+  let opened = connect::writer(&folder.path().join("kv"), &options(), Duration::ZERO).unwrap();
   let pragma = |name| -> String {
     opened
       .connection

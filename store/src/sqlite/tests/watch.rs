@@ -1,6 +1,7 @@
 //! Watchers: told of every change, whoever made it.
 
 use super::*;
+use crate::sqlite::database::Database;
 
 /// Whether the watcher is told of a change within `patience`.
 fn is_told(watcher: &crate::engine::Watcher, patience: Duration) -> bool {
@@ -59,7 +60,7 @@ fn a_watcher_is_told_of_its_keys_and_of_no_others() {
 #[test]
 fn a_key_with_a_versionstamp_is_watched_by_its_whole_name() {
   on_both(|store, _| {
-    let key = commit::with_versionstamp(b"log", Versionstamp::from_version(1));
+    let key = Versionstamp::from_version(1).appended_to(b"log");
     let watcher = store.watch(vec![key]);
     settle(&watcher);
     let kind = MutationKind::SetWithVersionstamp(Value::U64(1));
@@ -96,14 +97,14 @@ fn other_handles_and_other_processes_are_heard() {
 }
 
 /// A file, somebody who watches the key "a", and another process.
-fn watched_file() -> (TempDir, Arc<dyn Backend>, crate::engine::Watcher, OpenFile) {
+fn watched_file() -> (TempDir, Arc<dyn Backend>, crate::engine::Watcher, Handle) {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let store = open_file(&path, &options()).unwrap();
   let watcher = store.watch(vec!["a".into()]);
   // With a writer and readers of its own.
-  let database = database::Database::open(path, &options(), Duration::ZERO).unwrap();
-  let other = OpenFile::new(Arc::new(database), Durability::Full);
+  let database = Database::open(path, &options(), Duration::ZERO).unwrap();
+  let other = Handle::new(Arc::new(database), Durability::Full);
   settle(&watcher);
   (folder, store, watcher, other)
 }

@@ -1,0 +1,195 @@
+//! A database file that is open in this process, shared by all handles on it.
+
+mod handle;
+mod registry;
+
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+pub(crate) use handle::Handle;
+pub(crate) use registry::{close_all, open, open_at_once};
+
+use super::background::{Background, SharedFile};
+use super::error::{ReadError, store_error};
+use super::file::connect;
+use super::file::identity::FileId;
+use super::file::in_use::InUse;
+use super::interrupt::{self, Abandoned};
+use super::lock::lock;
+use super::read::pool::{Pool, Snapshot};
+use super::read::query::{self, Budget};
+use super::transaction::next_expiry;
+use super::wal::foreign_commits::ForeignCommits;
+use super::write::{GroupCommit, WriteConnection};
+use super::{SqliteOptions, thread};
+use crate::engine::{Answer, Entries, ReadRange, StoreError, answer_channel};
+
+/// How long closing waits for the last commits. Only a file that another process keeps locked takes longer, and then
+/// the writer thread ends on its own.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A read that the reader thread does for a caller that can't wait.
+type ReadJob = Box<dyn FnOnce() + Send>;
+
+/// An open database file. Dropping the last reference closes it: what was handed to the writer is
+/// committed first.
+pub(crate) struct Database {
+  path: PathBuf,
+  file_id: FileId,
+  options: SqliteOptions,
+  pool: Arc<Pool>,
+  background: Arc<Background>,
+  /// `None` when the file may only be read.
+  writer: Option<Arc<GroupCommit>>,
+  /// Started by the first large read.
+  read_thread: Mutex<Option<mpsc::Sender<ReadJob>>>,
+  /// After the connections, so that it is dropped last.
+  _in_use: InUse,
+}
+
+impl Database {
+  /// Opens a file. `patience` is how long it waits for other processes.
+  pub(crate) fn open(
+    path: PathBuf,
+    options: &SqliteOptions,
+    patience: Duration,
+  ) -> Result<Self, StoreError> {
+    let opened = connect::writer(&path, options, patience)?;
+    let file_id = FileId::of(&path);
+    let in_use = InUse::mark(&path, file_id);
+    let failed = |error| store_error(&path, 0, error);
+    let expires_at = next_expiry(&opened.connection).map_err(failed)?;
+    let pool = Arc::new(Pool::open(path.clone(), options).map_err(failed)?);
+    let foreign_commits = Arc::new(ForeignCommits::default());
+    let file = SharedFile {
+      pool: pool.clone(),
+      foreign_commits: foreign_commits.clone(),
+      reads_wal_index: options.wal_index,
+    };
+    let clock = options.clock.clone();
+    let (writer, background) = if opened.read_only {
+      let nobody: Weak<GroupCommit> = Weak::new();
+      (None, Background::new(clock, nobody, Some(file)))
+    } else {
+      let mut background = None;
+      let writer = Arc::new_cyclic(|writer: &Weak<GroupCommit>| {
+        let background = background.insert(Background::new(clock, writer.clone(), Some(file)));
+        let connection = WriteConnection::new(
+          path.clone(),
+          opened.connection,
+          options.clone(),
+          pool.clone(),
+          foreign_commits,
+          background.clone(),
+        );
+        GroupCommit::new(path.clone(), connection)
+      });
+      // The closure above has run.
+      (Some(writer), background.ok_or(StoreError::Stopped)?)
+    };
+    if writer.is_some()
+      && let Some(expires_at) = expires_at
+    {
+      background.note_expiry(expires_at);
+    }
+    Ok(Self {
+      path,
+      file_id,
+      options: options.clone(),
+      pool,
+      background,
+      writer,
+      read_thread: Mutex::default(),
+      _in_use: in_use,
+    })
+  }
+
+  /// Ends what goes on in the background, commits what waits, and closes the file.
+  fn close(&self) {
+    // Watchers and listeners are told, and the observer's connection closes.
+    self.background.close();
+    self.pool.close();
+    // The last connection to close moves the log into the database file and removes it: the file is whole on its own.
+    if let Some(writer) = &self.writer {
+      writer.close(CLOSE_TIMEOUT);
+    }
+  }
+
+  /// Reads on the calling thread.
+  fn read_now<T>(
+    &self,
+    read: impl FnOnce(&Connection, u64) -> Result<T, ReadError>,
+  ) -> Result<T, ReadError> {
+    let now_ms = self.options.clock.now_ms();
+    let keep = || self.background.start_maintenance();
+    self
+      .pool
+      .read(now_ms, keep, |connection| read(connection, now_ms))
+  }
+
+  /// Reads as long as it takes. It waits for locks too: another process may be recovering the log after a crash.
+  fn read_patiently(&self, ranges: &[ReadRange]) -> Result<Vec<Entries>, ReadError> {
+    self.pool.read_alone(|connection| {
+      connection.busy_timeout(self.options.busy_timeout)?;
+      let now_ms = self.options.clock.now_ms();
+      let result = query::snapshot_read(connection, ranges, now_ms, &Budget::UNLIMITED);
+      connection.busy_timeout(Duration::ZERO)?;
+      result
+    })
+  }
+
+  fn explain(&self, error: ReadError) -> StoreError {
+    let waited_ms = self.options.busy_timeout.as_millis() as u64;
+    error.explain(|error| store_error(&self.path, waited_ms, error))
+  }
+
+  /// Reads on the reader thread: from `snapshot`, or from one that it takes when it comes to it.
+  fn read_later(
+    self: &Arc<Self>,
+    ranges: Vec<ReadRange>,
+    snapshot: Option<Snapshot>,
+    abandoned: &Abandoned,
+  ) -> Result<Answer<Vec<Entries>>, StoreError> {
+    let mut thread = lock(&self.read_thread);
+    let jobs = match &*thread {
+      Some(jobs) => jobs,
+      None => {
+        let (jobs, waiting) = mpsc::channel::<ReadJob>();
+        thread::spawn(&self.path, "kv-reader", move || {
+          waiting.iter().for_each(|job| job())
+        })?;
+        thread.insert(jobs)
+      }
+    };
+    let (reply, answer) = answer_channel(None);
+    let (database, abandoned) = (self.clone(), abandoned.clone());
+    let now_ms = self.options.clock.now_ms();
+    let job: ReadJob = Box::new(move || {
+      let result = match snapshot {
+        Some(snapshot) => database.pool.read_from(snapshot, |connection| {
+          interrupt::while_wanted(&abandoned, || {
+            query::snapshot_read(connection, &ranges, now_ms, &Budget::UNLIMITED)
+          })
+        }),
+        None => interrupt::while_wanted(&abandoned, || database.read_patiently(&ranges)),
+      };
+      let result = result.map_err(|error| database.explain(error));
+      // Before the answer: whoever gets it may close the database, and expects it closed.
+      drop(database);
+      // Sending fails when the handle was closed: nobody waits any more.
+      let _ = reply.send(result);
+    });
+    jobs.send(job).map_err(|_| StoreError::Stopped)?;
+    Ok(answer)
+  }
+}
+
+impl Drop for Database {
+  fn drop(&mut self) {
+    self.close();
+  }
+}

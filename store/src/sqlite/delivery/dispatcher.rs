@@ -1,0 +1,400 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use crate::engine::{
+  Answer, Clock, Durability, Leader, Message, MessageId, Reply, StoreError, answer_channel,
+};
+use crate::sqlite::alarm::Alarm;
+use crate::sqlite::lock::lock;
+use crate::sqlite::queue::{Batch, Lease, Taken};
+use crate::sqlite::transaction::{Outcome, Task};
+use crate::sqlite::write::{Executor, Job};
+
+/// Messages taken in one transaction.
+const TAKE: usize = 100;
+
+/// After an error that may pass, a locked file for one, the next try comes so many milliseconds later.
+const RETRY_MS: u64 = 100;
+
+/// How long after the write lock was free a message with an expired lease is left to its owner: an owner that waits
+/// for the lock asks for it every 100 ms.
+const RECLAIM_GRACE: Duration = Duration::from_millis(400);
+
+/// Gives messages to listeners: each to one of them, in the order they are due.
+pub(crate) struct Dispatcher {
+  state: Mutex<Deliveries>,
+  clock: Arc<dyn Clock>,
+  alarm: Arc<Alarm>,
+  executor: Weak<dyn Executor>,
+}
+
+#[derive(Default)]
+struct Deliveries {
+  listeners: usize,
+  /// Listeners that wait for messages, the one that has waited longest first.
+  waiting: VecDeque<Waiting>,
+  /// Messages are being taken.
+  is_taking: bool,
+  /// When the first message is due, as far as known.
+  due_at: Option<u64>,
+  /// The messages that this process is delivering, by their ids.
+  running: HashMap<String, Running>,
+  /// Leases are being renewed.
+  is_renewing: bool,
+  /// Leases that have expired, and when the write lock was free last: a living process has renewed soon after.
+  expired: Option<(Vec<Lease>, Instant)>,
+  /// Expired leases are being looked for, or reclaimed.
+  is_reclaiming: bool,
+  is_closed: bool,
+}
+
+struct Running {
+  /// Of the lease, as it is in the file.
+  deadline: u64,
+  listener: u64,
+}
+
+struct Waiting {
+  listener: u64,
+  max: usize,
+  reply: Reply<Vec<Message>>,
+}
+
+impl Dispatcher {
+  pub(crate) fn new(
+    clock: Arc<dyn Clock>,
+    alarm: Arc<Alarm>,
+    executor: Weak<dyn Executor>,
+  ) -> Arc<Self> {
+    Arc::new(Self {
+      state: Mutex::default(),
+      clock,
+      alarm,
+      executor,
+    })
+  }
+
+  /// Whether anybody listens.
+  pub(crate) fn is_listened_to(&self) -> bool {
+    lock(&self.state).listeners > 0
+  }
+
+  /// When messages are to be taken next: then one is due, and somebody waits for it.
+  pub(crate) fn next(&self) -> Option<u64> {
+    let state = lock(&self.state);
+    if state.waiting.is_empty() || state.is_taking {
+      return None;
+    }
+    state.due_at
+  }
+
+  /// A message is due at this time.
+  pub(crate) fn note_due(&self, due_at: u64) {
+    let mut state = lock(&self.state);
+    state.due_at = Some(state.due_at.map_or(due_at, |known| known.min(due_at)));
+  }
+
+  /// Whether anything is being delivered.
+  pub(crate) fn is_delivering(&self) -> bool {
+    !lock(&self.state).running.is_empty()
+  }
+
+  fn leases(&self) -> Vec<Lease> {
+    let state = lock(&self.state);
+    let leases = state.running.iter().map(|(id, running)| Lease {
+      id: id.clone(),
+      deadline: running.deadline,
+    });
+    leases.collect()
+  }
+
+  fn submit(&self, job: Job) -> Result<(), StoreError> {
+    let executor = self.executor.upgrade().ok_or(StoreError::Stopped)?;
+    executor.submit(job, false)
+  }
+
+  /// Renews the leases of what is being delivered. One such write waits at a time: where another process
+  /// has the write lock, it is due as soon as the lock is free.
+  pub(crate) fn renew(self: &Arc<Self>) {
+    let leases = self.leases();
+    if leases.is_empty() || std::mem::replace(&mut lock(&self.state).is_renewing, true) {
+      return;
+    }
+    let weak = Arc::downgrade(self);
+    let then = move |result| {
+      if let Some(dispatcher) = weak.upgrade() {
+        lock(&dispatcher.state).is_renewing = false;
+        if matches!(result, Err(StoreError::Locked { .. })) {
+          dispatcher.renew();
+        }
+      }
+    };
+    let job = Job::call(Task::Renew(leases), Durability::Relaxed, then);
+    if self.submit(job).is_err() {
+      lock(&self.state).is_renewing = false;
+    }
+  }
+
+  /// The file has new deadlines for these leases.
+  pub(crate) fn renewed(&self, leases: &[Lease]) {
+    let mut state = lock(&self.state);
+    for lease in leases {
+      if let Some(running) = state.running.get_mut(&lease.id) {
+        running.deadline = lease.deadline;
+      }
+    }
+  }
+
+  /// These leases have expired, and the write lock is free.
+  pub(crate) fn note_expired(&self, leases: &[Lease]) {
+    let expired = (!leases.is_empty()).then(|| (leases.to_vec(), Instant::now()));
+    lock(&self.state).expired = expired;
+  }
+
+  /// Reclaims messages of processes that have died: notices expired leases first, and leaves living owners that have
+  /// waited for the write lock the time to renew them.
+  pub(crate) fn reclaim(self: &Arc<Self>) {
+    let task = {
+      let mut state = lock(&self.state);
+      if state.is_reclaiming {
+        return;
+      }
+      let task = match state.expired.take() {
+        Some(expired) if expired.1.elapsed() < RECLAIM_GRACE => {
+          state.expired = Some(expired);
+          return;
+        }
+        Some((noticed, at)) if at.elapsed() < 2 * RECLAIM_GRACE => Task::Reclaim {
+          noticed,
+          asked: Instant::now(),
+        },
+        // Never noticed, or so long ago that the lock may have been held since.
+        _ => Task::FindExpiredLeases,
+      };
+      state.is_reclaiming = true;
+      task
+    };
+    let weak = Arc::downgrade(self);
+    let then = move |_| {
+      if let Some(dispatcher) = weak.upgrade() {
+        lock(&dispatcher.state).is_reclaiming = false;
+      }
+    };
+    if self
+      .submit(Job::call(task, Durability::Relaxed, then))
+      .is_err()
+    {
+      lock(&self.state).is_reclaiming = false;
+    }
+  }
+
+  /// Ends every wait for messages.
+  pub(crate) fn close(&self) {
+    let mut state = lock(&self.state);
+    state.is_closed = true;
+    for waiting in std::mem::take(&mut state.waiting) {
+      // Sending fails when nobody waits any more.
+      let _ = waiting.reply.send(Err(StoreError::Stopped));
+    }
+  }
+
+  /// Takes messages, if some are due and somebody waits.
+  pub(crate) fn pump(self: &Arc<Self>) {
+    let now_ms = self.clock.now_ms();
+    let max = {
+      let mut state = lock(&self.state);
+      state.waiting.retain(|waiting| !waiting.reply.is_closed());
+      let is_due = state.due_at.is_some_and(|due_at| due_at <= now_ms);
+      if state.waiting.is_empty() || state.is_taking || state.is_closed || !is_due {
+        return;
+      }
+      state.is_taking = true;
+      let wanted: usize = state.waiting.iter().map(|waiting| waiting.max).sum();
+      wanted.min(TAKE)
+    };
+    let weak = Arc::downgrade(self);
+    let then = move |result| {
+      if let Some(dispatcher) = weak.upgrade() {
+        dispatcher.taken(result);
+      }
+    };
+    // If a power failure undoes it, the messages are delivered again: no sync.
+    let job = Job::call(Task::Take { max }, Durability::Relaxed, then);
+    if let Err(error) = self.submit(job) {
+      self.taken(Err(error));
+    }
+  }
+
+  fn taken(self: &Arc<Self>, result: Result<Outcome, StoreError>) {
+    let batch = result.map(|outcome| match outcome {
+      Outcome::Taken(batch) => Some(batch),
+      // Taking has no other outcome.
+      _ => None,
+    });
+    let unwanted = lock(&self.state).taken(batch, self.clock.now_ms());
+    self.release(unwanted);
+    self.alarm.ring();
+    self.pump();
+  }
+
+  /// Gives messages back whose delivery was not tried: their listener is gone.
+  fn release(&self, leases: Vec<Lease>) {
+    if !leases.is_empty() {
+      // If it fails, the leases expire, and the messages are reclaimed.
+      let _ = self.submit(Job::unattended(Task::Release(leases), Durability::Relaxed));
+    }
+  }
+
+  pub(super) fn add_listener(&self) {
+    lock(&self.state).listeners += 1;
+    // Messages may have been there before anybody listened here.
+    self.note_due(0);
+  }
+
+  pub(super) fn remove_listener(&self, listener: u64) {
+    let leases = {
+      let mut state = lock(&self.state);
+      state.listeners -= 1;
+      let unfinished = state
+        .running
+        .extract_if(|_, running| running.listener == listener);
+      let leases = unfinished.map(|(id, running)| Lease {
+        id,
+        deadline: running.deadline,
+      });
+      leases.collect()
+    };
+    self.release(leases);
+  }
+
+  /// Waits for messages for a listener. `is_closed` is asked under the lock: nobody begins to wait after
+  /// [`cancel`](Self::cancel).
+  pub(super) fn wait(
+    self: &Arc<Self>,
+    listener: u64,
+    max: usize,
+    is_closed: impl FnOnce() -> bool,
+  ) -> Answer<Vec<Message>> {
+    let (reply, answer) = answer_channel(None);
+    {
+      let mut state = lock(&self.state);
+      if state.is_closed || is_closed() {
+        return Answer::Now(Err(StoreError::Stopped));
+      }
+      state.waiting.push_back(Waiting {
+        listener,
+        max: max.max(1),
+        reply,
+      });
+    }
+    self.pump();
+    self.alarm.ring();
+    answer
+  }
+
+  /// Ends the waits of a listener. `close` is called under the lock.
+  pub(super) fn cancel(&self, listener: u64, close: impl FnOnce()) {
+    let mut state = lock(&self.state);
+    close();
+    let (own, others) = std::mem::take(&mut state.waiting)
+      .into_iter()
+      .partition::<VecDeque<_>, _>(|waiting| waiting.listener == listener);
+    state.waiting = others;
+    for waiting in own {
+      let _ = waiting.reply.send(Err(StoreError::Stopped));
+    }
+  }
+
+  /// Ends a delivery: ack or nack.
+  pub(super) fn end_delivery(
+    &self,
+    id: String,
+    delivered: bool,
+    durability: Durability,
+  ) -> Answer<()> {
+    let Some(running) = lock(&self.state).running.remove(&id) else {
+      // It was ended before.
+      return Answer::Now(Ok(()));
+    };
+    let Some(executor) = self.executor.upgrade() else {
+      return Answer::Now(Err(StoreError::Stopped));
+    };
+    let lease = Lease {
+      id,
+      deadline: running.deadline,
+    };
+    let (reply, answer) = answer_channel(Some(executor.clone() as Arc<dyn Leader>));
+    let task = Task::EndDelivery { lease, delivered };
+    let job = Job::call(task, durability, move |result| {
+      // Sending fails when the runtime is gone.
+      let _ = reply.send(result.map(|_| ()));
+    });
+    match executor.submit(job, true) {
+      Ok(()) => answer,
+      Err(error) => Answer::Now(Err(error)),
+    }
+  }
+}
+
+impl Deliveries {
+  /// Messages were taken, or could not be; returns those that nobody wants.
+  fn taken(&mut self, batch: Result<Option<Batch>, StoreError>, now_ms: u64) -> Vec<Lease> {
+    self.is_taking = false;
+    match batch {
+      Ok(Some(batch)) => {
+        self.due_at = batch.next_due;
+        return self.hand_out(batch.messages);
+      }
+      Ok(None) => {}
+      Err(StoreError::Locked { .. }) => self.due_at = Some(now_ms + RETRY_MS),
+      Err(error) => {
+        for waiting in std::mem::take(&mut self.waiting) {
+          // Sending fails when nobody waits any more.
+          let _ = waiting.reply.send(Err(error.clone()));
+        }
+      }
+    }
+    Vec::new()
+  }
+
+  /// Hands messages to the listeners that wait, the same number to each; returns those that nobody wants.
+  fn hand_out(&mut self, messages: Vec<Taken>) -> Vec<Lease> {
+    let mut messages = VecDeque::from(messages);
+    while !messages.is_empty()
+      && let Some(waiting) = self.waiting.pop_front()
+    {
+      if waiting.reply.is_closed() {
+        continue;
+      }
+      let share = messages.len().div_ceil(self.waiting.len() + 1);
+      let given: Vec<Message> = messages
+        .drain(..share.min(waiting.max).min(messages.len()))
+        .map(|taken| {
+          let Lease { id, deadline } = taken.lease;
+          let listener = waiting.listener;
+          self
+            .running
+            .insert(id.clone(), Running { deadline, listener });
+          Message {
+            id: MessageId::new(id),
+            payload: taken.payload,
+          }
+        })
+        .collect();
+      if let Err(Ok(given)) = waiting.reply.send(Ok(given)) {
+        // The listener has gone in this very moment.
+        for message in given.into_iter().rev() {
+          let id = message.id.into_string();
+          let running = self.running.remove(&id);
+          let deadline = running.map_or(0, |running| running.deadline);
+          messages.push_front(Taken {
+            lease: Lease { id, deadline },
+            payload: message.payload,
+          });
+        }
+      }
+    }
+    messages.into_iter().map(|taken| taken.lease).collect()
+  }
+}

@@ -1,0 +1,74 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::Dispatcher;
+use crate::engine::{Answer, Durability, Listener, Message, MessageId, StoreError};
+
+/// A listener of a database's queue.
+pub(crate) struct QueueListener<Owner> {
+  id: u64,
+  dispatcher: Arc<Dispatcher>,
+  durability: Durability,
+  is_closed: AtomicBool,
+  /// The database stays open while somebody has deliveries to end.
+  _owner: Owner,
+}
+
+static LAST_LISTENER: AtomicU64 = AtomicU64::new(0);
+
+impl<Owner> QueueListener<Owner> {
+  pub(crate) fn new(dispatcher: Arc<Dispatcher>, durability: Durability, owner: Owner) -> Self {
+    dispatcher.add_listener();
+    Self {
+      id: LAST_LISTENER.fetch_add(1, Ordering::Relaxed),
+      dispatcher,
+      durability,
+      is_closed: AtomicBool::new(false),
+      _owner: owner,
+    }
+  }
+}
+
+impl<Owner: Send + Sync> Listener for QueueListener<Owner> {
+  fn receive(&self, max: usize) -> Answer<Vec<Message>> {
+    let is_closed = || self.is_closed.load(Ordering::Acquire);
+    self.dispatcher.wait(self.id, max, is_closed)
+  }
+
+  fn finish(&self, id: MessageId, delivered: bool) -> Answer<()> {
+    self
+      .dispatcher
+      .end_delivery(id.into_string(), delivered, self.durability)
+  }
+
+  fn close(&self) {
+    let close = || self.is_closed.store(true, Ordering::Release);
+    self.dispatcher.cancel(self.id, close);
+  }
+}
+
+impl<Owner> Drop for QueueListener<Owner> {
+  fn drop(&mut self) {
+    self.dispatcher.remove_listener(self.id);
+  }
+}
+
+/// A listener of a file that may only be read: no message can be taken out of it.
+pub(crate) struct ReadOnlyListener {
+  pub(crate) path: PathBuf,
+}
+
+impl Listener for ReadOnlyListener {
+  fn receive(&self, _max: usize) -> Answer<Vec<Message>> {
+    Answer::Now(Err(StoreError::ReadOnly {
+      path: self.path.clone(),
+    }))
+  }
+
+  fn finish(&self, _id: MessageId, _delivered: bool) -> Answer<()> {
+    Answer::Now(Ok(()))
+  }
+
+  fn close(&self) {}
+}
