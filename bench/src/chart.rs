@@ -1,4 +1,4 @@
-//! The chart that docs/performance.md shows: how many times Deno's throughput `kv` has.
+//! Draws the chart in docs/performance.md: the throughput of `kv` as a multiple of Deno's.
 
 use std::path::Path;
 

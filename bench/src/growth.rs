@@ -10,19 +10,19 @@ use crate::table::{Cell, Row, Table, median};
 const FEW: &str = "10000";
 const MANY: &str = "5000000";
 
-/// At most: `get` among five million keys over `get` among ten thousand.
+/// Upper bound: the time of `get` among five million keys, relative to ten thousand.
 const GET_BOUND: f64 = 2.5;
-/// At most: memory late over memory early. It is flat but for the garbage collector's moods.
+/// Upper bound: memory late in a run, relative to early. It only varies with the garbage collector.
 const MEMORY_BOUND: f64 = 1.3;
-/// At most: the 99th percentile of a `get` beside a busy writer over the same in peace.
+/// Upper bound: the 99th percentile of `get` beside a busy writer, relative to `get` alone.
 const BUSY_BOUND: f64 = 3.0;
 
-/// At most: a commit beside many watchers of other keys over one without. A lookup in a table is all there
-/// is to it; the rest is the garbage collector, which has more to look at.
+/// Upper bound: the time of a commit beside many watchers of other keys, relative to none. The store only looks up a
+/// table; the rest is the garbage collector, which has more objects to trace.
 const WATCHED_BOUND: f64 = 1.2;
-/// At most: the 99th percentile of a `set` while rows are removed over the same in peace.
+/// Upper bound: the 99th percentile of `set` while expired rows are removed, relative to `set` alone.
 const EXPIRY_BOUND: f64 = 10.0;
-/// When the rows expire: so many milliseconds after the script's start.
+/// When the rows expire, in milliseconds after the script's start.
 const EXPIRY_MS: &str = "60000";
 
 fn numbers(printed: &str) -> Result<Vec<f64>> {

@@ -19,13 +19,13 @@ struct Measured {
   prepare: Option<&'static str>,
   /// Deno's time over ours must be at least this.
   over_deno: f64,
-  /// What does the same with `node:sqlite`, and how many times its time ours may be.
+  /// A script that does the same with `node:sqlite`, and the upper bound of our time relative to its.
   sqlite: Option<(&'static str, f64)>,
-  /// How many times as many rounds it takes.
+  /// Multiplies the number of rounds.
   rounds: usize,
 }
 
-/// Where most of the time is one sync after another, which take 80 µs or 200 as the disk pleases.
+/// For scripts that mostly wait for syncs, which take between 80 and 200 µs depending on the disk.
 const DISK_ROUNDS: usize = 3;
 
 const fn measured(what: &'static str, script: &'static str, over_deno: f64) -> Measured {
@@ -159,7 +159,7 @@ fn run(program: &Program, script: &str, prepare: Option<&str>) -> Result<f64> {
   program.measure(script, folder.path(), &[])
 }
 
-/// Microseconds for a page that is written over and synced: what bounds a durable write.
+/// Measures, in microseconds, overwriting and syncing a page: the lower bound of a durable write.
 fn raw_fsync(folder: &Path) -> Result<f64> {
   const PAGES: usize = 300;
   let mut file = tempfile::tempfile_in(folder.join("target"))?;

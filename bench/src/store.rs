@@ -1,4 +1,4 @@
-//! What criterion has measured of the store (`benches/store`), as ratios.
+//! Shows criterion's measurements of the store (`benches/store`) as ratios.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::table::{Cell, Row, Table};
 
-/// What is measured, and how many times raw rusqlite's time ours may be.
+/// The benchmark groups, and the upper bounds of our time relative to raw rusqlite's.
 const GROUPS: [(&str, f64); 4] = [
   ("point read", 1.3),
   ("range of 100", 1.2),

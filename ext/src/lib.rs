@@ -84,22 +84,29 @@
 //! Calls go one way: `js/` (the shape of arguments, the state of iterators), `ops` (JavaScript
 //! values to bytes and back, limits), and the crate [`kv_store`] (commit or read), which knows no JavaScript.
 
-#![deny(missing_docs)]
+#![deny(missing_docs, missing_debug_implementations)]
 
 /// What the README says in Rust is compiled and run like the rest.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+#[cfg(all(feature = "v8", feature = "quickjs"))]
+compile_error!(
+  "kv_ext has one JavaScript engine at a time: for QuickJS, switch the default features off and the feature `quickjs` on"
+);
+
 mod error;
 mod ops;
 mod options;
 
+pub use deno_core::url::Url;
 pub use deno_error::JsErrorBox;
 pub use kv_store::{
-  Atomic, Deliveries, Delivery, Durability, Entry, InvalidVersionstampError, JsValue, JsValueError,
-  Key, KeyPart, KvError, Limits, List, ListOptions, Location, MessageOptions, Selector,
-  SelectorError, Store, Value, ValueDecodeError, ValueRef, Versionstamp, Watch, key,
+  Atomic, Builder, Consistency, Deliveries, Delivery, Durability, Entry, InvalidVersionstampError,
+  JsValue, JsValueError, Key, KeyPart, KvError, Limits, List, ListOptions, Location,
+  MessageOptions, Selector, SelectorError, Stats, Store, Value, ValueDecodeError, ValueRef,
+  Versionstamp, Watch, key,
 };
 pub use options::KvOptions;
 
@@ -141,14 +148,13 @@ mod extension {
       op_kv_turn,
       op_kv_check_enqueue,
       op_kv_listen,
-      op_kv_queue_concurrency,
       op_kv_receive,
       op_kv_message,
-      op_kv_finish,
+      op_kv_end_delivery,
       op_kv_release_listener,
       op_kv_watch,
-      op_kv_watch_changed,
-      op_kv_watch_read,
+      op_kv_watch_next,
+      op_kv_watch_take,
       op_kv_watch_close,
       op_kv_serialize,
       op_kv_deserialize,
@@ -176,9 +182,11 @@ mod extension {
       "opaque.js",
       "codec.js",
       "value.js",
+      "protocol.js",
       "entry.js",
       "turn.js",
       "handle.js",
+      "settle.js",
       "atomic.js",
       "list.js",
       "queue.js",

@@ -1,14 +1,22 @@
+use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use deno_core::futures::future::BoxFuture;
+use deno_core::url::Url;
 use deno_error::JsErrorBox;
-use kv_store::engine::{Clock, Durability, SystemClock};
+use kv_store::engine::{Backend, Clock, Durability, StoreError, SystemClock};
 use kv_store::sqlite::SqliteOptions;
 use kv_store::{Limits, Location, Store};
 use sha2::{Digest, Sha256};
 
 /// Decides whether a database may be opened, and where it is.
 pub(crate) type OpenHook = Arc<dyn Fn(&Location) -> Result<Location, JsErrorBox> + Send + Sync>;
+
+/// Opens a database by its URL, on an engine of the embedder's.
+pub(crate) type Opener =
+  Arc<dyn Fn(Url) -> BoxFuture<'static, Result<Arc<dyn Backend>, StoreError>> + Send + Sync>;
 
 /// What an embedder decides for its runtime: where databases without a path live, which may be opened,
 /// what calls may be as large as, how durable a write is, and what time it is.
@@ -24,7 +32,7 @@ pub(crate) type OpenHook = Arc<dyn Fn(&Location) -> Result<Location, JsErrorBox>
 /// ```
 ///
 /// Every call of the store is a span of [`tracing`](https://docs.rs/tracing), with target `kv_store` and
-/// level debug: `kv.get`, `kv.read`, `kv.commit`, `kv.watch`, `kv.receive`, `kv.finish`. It lasts from
+/// level debug: `kv.get`, `kv.read`, `kv.commit`, `kv.watch`, `kv.receive`, `kv.ack`, `kv.nack`, `kv.close`. It lasts from
 /// the call to its answer. An error is an event of level warn inside it.
 #[derive(Clone)]
 #[must_use]
@@ -35,12 +43,28 @@ pub struct KvOptions {
   pub(crate) name_prefix: String,
   pub(crate) default_store: Option<Store>,
   pub(crate) open_hook: Option<OpenHook>,
+  /// By scheme, in lower case.
+  pub(crate) openers: HashMap<String, Opener>,
   pub(crate) limits: Limits,
   pub(crate) clock: Arc<dyn Clock>,
   pub(crate) durability: Durability,
   pub(crate) cache_size: u64,
   pub(crate) mmap_size: u64,
   pub(crate) queue_concurrency: u32,
+}
+
+impl fmt::Debug for KvOptions {
+  fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct("KvOptions")
+      .field("default_path", &self.default_path)
+      .field("default_name", &self.default_name)
+      .field("name_prefix", &self.name_prefix)
+      .field("openers", &self.openers.keys())
+      .field("limits", &self.limits)
+      .field("durability", &self.durability)
+      .field("queue_concurrency", &self.queue_concurrency)
+      .finish_non_exhaustive()
+  }
 }
 
 impl Default for KvOptions {
@@ -52,6 +76,7 @@ impl Default for KvOptions {
       name_prefix: String::new(),
       default_store: None,
       open_hook: None,
+      openers: HashMap::new(),
       limits: Limits::default(),
       clock: Arc::new(SystemClock),
       durability: Durability::default(),
@@ -133,6 +158,35 @@ impl KvOptions {
     hook: impl Fn(&Location) -> Result<Location, JsErrorBox> + Send + Sync + 'static,
   ) -> Self {
     self.open_hook = Some(Arc::new(hook));
+    self
+  }
+
+  /// Opens databases whose name is a URL of this scheme, on another engine: `Deno.openKv("https://…")`, for one. The
+  /// [`open_hook`](Self::open_hook) is asked first, with [`Location::Url`].
+  ///
+  /// ```
+  /// use std::sync::Arc;
+  ///
+  /// use kv_ext::{KvOptions, Store};
+  /// use kv_ext::store::{ErrorKind, StoreError};
+  ///
+  /// // Names like "shared://users" are databases in memory here, one for each runtime.
+  /// let options = KvOptions::default().opener("shared", |url| async move {
+  ///   let failed = |error: kv_ext::KvError| StoreError::new(ErrorKind::CannotOpen, error.to_string());
+  ///   println!("opening {url}");
+  ///   Ok(Store::in_memory().map_err(failed)?.backend().clone())
+  /// });
+  /// ```
+  pub fn opener<F>(
+    mut self,
+    scheme: &str,
+    opener: impl Fn(Url) -> F + Send + Sync + 'static,
+  ) -> Self
+  where
+    F: Future<Output = Result<Arc<dyn Backend>, StoreError>> + Send + 'static,
+  {
+    let opener: Opener = Arc::new(move |url| Box::pin(opener(url)));
+    self.openers.insert(scheme.to_ascii_lowercase(), opener);
     self
   }
 

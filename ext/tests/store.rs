@@ -44,7 +44,7 @@ fn what_is_set_is_got_and_what_is_deleted_is_not() {
     assert_eq!(entry.value.to_js().unwrap(), JsValue::from("one"));
     // A bigint is another part than a number.
     assert_eq!(store.get(key!["a", 1_i64]).await.unwrap(), None);
-    let found = store.get_many(&[key!["b"], key!["a", 1]]).await.unwrap();
+    let found = store.get_many([key!["b"], key!["a", 1]]).await.unwrap();
     assert_eq!(found, [None, Some(entry)]);
     store.delete(key!["a", 1]).await.unwrap();
     assert_eq!(store.get(key!["a", 1]).await.unwrap(), None);
@@ -60,7 +60,7 @@ fn an_atomic_operation_is_all_or_nothing() {
       .atomic()
       .check(key!["a"], None)
       .set(key!["b"], 1)
-      .enqueue("m", MessageOptions::default());
+      .enqueue("m");
     assert_eq!(failed.commit().await.unwrap(), None);
     assert_eq!(store.get(key!["b"]).await.unwrap(), None);
     // What fails in its middle leaves nothing.
@@ -189,21 +189,28 @@ fn messages_are_delivered_and_come_again_when_they_fail() {
     let again = MessageOptions::default()
       .backoff([Duration::ZERO])
       .keys_if_undelivered([key!["lost"]]);
-    let enqueue = store.atomic().enqueue("m", again);
+    let enqueue = store.atomic().enqueue_with("m", again);
     enqueue.commit().await.unwrap().unwrap();
     let mut deliveries = store.listen(10);
     let delivery = deliveries.next().await.unwrap().unwrap();
     assert_eq!(delivery.value.deserialize::<String>().unwrap(), "m");
-    delivery.fail().await.unwrap();
+    delivery.nack().await.unwrap();
     // Dropped, which is a failure too, and its last.
     drop(deliveries.next().await.unwrap().unwrap());
     let mut lost = store.watch(vec![key!["lost"]]).unwrap();
     while lost.next().await.unwrap().unwrap()[0].is_none() {}
     store.enqueue("n").await.unwrap();
     let delivery = deliveries.next().await.unwrap().unwrap();
-    delivery.finish().await.unwrap();
+    delivery.ack().await.unwrap();
     let late = MessageOptions::default().delay(Duration::from_secs(86_400 * 31));
-    assert!(store.atomic().enqueue("m", late).commit().await.is_err());
+    assert!(
+      store
+        .atomic()
+        .enqueue_with("m", late)
+        .commit()
+        .await
+        .is_err()
+    );
   });
 }
 
@@ -224,7 +231,7 @@ fn no_more_messages_are_handed_over_than_there_is_room_for() {
     loop {
       let delivery = held.remove(0);
       seen.insert(delivery.value.deserialize::<u32>().unwrap());
-      delivery.finish().await.unwrap();
+      delivery.ack().await.unwrap();
       if seen.len() == 10 {
         break;
       }
@@ -240,18 +247,18 @@ fn what_was_handed_over_to_a_stream_that_ends_goes_to_the_next_one() {
   on_both(async |store| {
     for i in 0..3 {
       let once = MessageOptions::default().backoff([]);
-      let enqueue = store.atomic().enqueue(i, once);
+      let enqueue = store.atomic().enqueue_with(i, once);
       enqueue.commit().await.unwrap().unwrap();
     }
     let mut first = store.listen(3);
     let delivery = first.next().await.unwrap().unwrap();
     drop(first);
-    delivery.finish().await.unwrap();
+    delivery.ack().await.unwrap();
     let second = store.listen(10).take(2);
     let rest: Vec<_> = second.map(|delivery| delivery.unwrap()).collect().await;
     assert_eq!(rest.len(), 2);
     for delivery in rest {
-      delivery.finish().await.unwrap();
+      delivery.ack().await.unwrap();
     }
   });
 }

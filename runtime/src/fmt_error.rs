@@ -32,8 +32,7 @@ impl ErrorFormat for Ansi {
 pub enum Detail {
   /// All of it.
   Full,
-  /// What concerns a test: not the runtime's own frames, nor the line that throws an assertion's
-  /// error.
+  /// The parts that concern a test: without the runtime's own frames, and without an assertion's source line.
   Test,
 }
 

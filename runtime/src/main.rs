@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 fn main() -> ExitCode {
   let cli = Cli::parse();
   match dispatch(cli) {
-    // What a script has set, cut to the eight bits that systems keep.
+    // The exit code that the script set, cut to the eight bits that systems keep.
     Ok(code) => ExitCode::from(code as u8),
     Err(error) => {
       use_color(std::io::stderr().is_terminal());
@@ -109,7 +109,7 @@ fn print(text: &str) -> Result<i32> {
   }
 }
 
-/// Runs on this thread: a JavaScript engine lives on one.
+/// Runs the future on this thread, since a JavaScript engine can't move to another.
 fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
   threads::must_start()?;
   tokio::runtime::Builder::new_current_thread()
@@ -123,15 +123,15 @@ fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     })
 }
 
-/// A write beyond the size that a file may have (`ulimit -f`) is an error for the script, and not the end of
-/// the process, which is what the signal does that comes with it.
+/// Makes a write beyond the limit on file size (`ulimit -f`) an error for the script. Unhandled, its signal would end
+/// the process.
 #[cfg(unix)]
 fn survive_file_size_limit() -> Result<()> {
   use tokio::signal::unix::{SignalKind, signal};
 
   /// On Linux, macOS and the BSDs.
   const SIGXFSZ: i32 = 25;
-  // Somebody listens, for as long as the process lives: dropping the listener changes nothing.
+  // Tokio's handler stays installed for the life of the process, even after this listener is dropped.
   let _listener = signal(SignalKind::from_raw(SIGXFSZ)).context("SIGXFSZ")?;
   Ok(())
 }

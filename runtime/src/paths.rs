@@ -21,7 +21,7 @@ pub fn module_url(file: &Path) -> Result<Url> {
   let path = std::path::absolute(file).with_context(|| file.display().to_string())?;
   let url = Url::from_file_path(&path)
     .map_err(|()| anyhow::anyhow!("{}: not a path that a URL can name", path.display()))?;
-  // Parsing resolves `.` and `..`, so that a script has one URL however it is written.
+  // Parsing resolves `.` and `..`, so that every spelling of a path gives the same URL.
   Ok(Url::parse(url.as_str())?)
 }
 
@@ -40,7 +40,7 @@ pub fn kv_options(main_module: &Url) -> Result<KvOptions> {
   let options = KvOptions::default()
     .storage(data_dir()?, main_module.as_str())
     .open_hook(kv_bootstrap::must_not_be_open_as_file);
-  // As in Deno, an empty one is none.
+  // As in Deno, an empty variable counts as unset.
   let named = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
   let options = match named("DENO_KV_DEFAULT_PATH") {
     Some(name) => options.default_name(name),
@@ -64,7 +64,7 @@ mod tests {
   use super::*;
 
   #[test]
-  fn a_script_has_one_url_however_it_is_written() {
+  fn every_spelling_of_a_path_gives_one_url() {
     let url = module_url(Path::new("a/b.ts")).unwrap();
     assert_eq!(module_url(Path::new("./a/c/../b.ts")).unwrap(), url);
     assert_eq!(module_url(Path::new(url.as_str())).unwrap(), url);

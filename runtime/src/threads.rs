@@ -6,14 +6,14 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-/// V8 makes as many for itself as there are processors, but no more than this.
+/// V8 starts at most one thread for each processor, and no more than this.
 const MOST_OF_V8: usize = 17;
 
-/// For a database, and for calls that wait for files.
+/// One thread for a database, and one for calls that wait for files.
 const OURS: usize = 2;
 
-/// Starts the threads that a script needs, and ends them. Where one can't be started, V8 aborts the process, and
-/// tokio panics.
+/// Starts as many threads as a script needs, and ends them again. Without this check, V8 aborts the process or tokio
+/// panics when a thread can't be started.
 ///
 /// # Errors
 /// The system starts no more: the message says how many are needed.

@@ -30,8 +30,7 @@ pub struct Worker {
 pub struct Functions(v8::Global<v8::Object>);
 
 impl Worker {
-  /// A runtime for the script; nothing of the script is loaded yet. `adapt` is given the options of its
-  /// databases.
+  /// Makes a runtime for the script, without loading the script. `adapt` may change the options of its databases.
   ///
   /// # Errors
   /// Its `deno.json` can't be read, or there is no place for its database.
@@ -54,7 +53,7 @@ impl Worker {
       }),
       module_loader: Some(Rc::new(FileLoader::new(config))),
       startup_snapshot: Some(SNAPSHOT),
-      // What structuredClone and postMessage move buffers through.
+      // structuredClone and postMessage transfer buffers through it.
       shared_array_buffer_store: Some(SharedArrayBufferStore::default()),
       is_main: true,
       ..RuntimeOptions::default()
@@ -90,8 +89,8 @@ impl Worker {
       biased;
       result = &mut evaluated => result?,
       result = self.runtime.run_event_loop(PollEventLoopOptions::default()) => {
-        // The loop also ends with what a floating promise or a timer has thrown; and when it has
-        // nothing left to do, it knows whether a top-level await waits in vain.
+        // The loop also ends with an error from a floating promise or a timer. When it has nothing left to do, it knows
+        // whether a top-level await can still resolve.
         result?;
         evaluated.await?;
       }
@@ -130,8 +129,7 @@ impl Worker {
       .await
   }
 
-  /// Starts such a call. What the function throws is in the result; what else goes wrong in the
-  /// event loop is not.
+  /// Starts such a call. Its result includes an error that the function throws, but no other error of the event loop.
   pub fn start_call(
     &mut self,
     function: &str,
@@ -141,7 +139,7 @@ impl Worker {
     self.start_call_of(&internals, function, argument)
   }
 
-  /// The same, of functions of somebody else's.
+  /// Like [`start_call`](Self::start_call), for other functions than `internals`.
   pub fn start_call_of(
     &mut self,
     functions: &Functions,

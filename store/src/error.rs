@@ -77,9 +77,12 @@ pub enum KvError {
   /// A `file:` URL that names no file of this machine.
   #[error("not a local file URL: {0}")]
   FilenameUrl(String),
-  /// `openKv("https://…")`.
+  /// `openKv("https://…")`, where no engine is there for the scheme.
   #[error("remote databases (KV Connect) are not supported: {0}: open a local file instead")]
   Remote(String),
+  /// A name that begins as a URL, and is none.
+  #[error("invalid URL: {0}: {1}")]
+  InvalidUrl(String, #[source] url::ParseError),
   /// The database file can't be opened.
   #[error("{0}")]
   Open(#[source] StoreError),
@@ -129,7 +132,10 @@ impl KvError {
   /// An error of reading a value, with the key that it is the value of, encoded.
   pub fn with_key(self, key: &[u8]) -> Self {
     match self {
-      Self::Store(StoreError::Value(error)) => Self::ValueAt(shown_key(key), (*error).clone()),
+      Self::Store(error) => match error.value_error() {
+        Some(error) => Self::ValueAt(shown_key(key), error.clone()),
+        None => Self::Store(error),
+      },
       error => error,
     }
   }

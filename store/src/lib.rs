@@ -17,8 +17,9 @@
 //! # }
 //! ```
 //!
-//! [`Store`] is the API for programs. [`engine`] holds the trait of engines and what they share, [`sqlite`] the
-//! engine on SQLite, and [`wire`] V8's format of structured clones. The crate `kv_ext` puts the same store into a
+//! [`Store`] is the API for programs; [`Store::builder`] has the options for opening a file. [`engine`] holds the trait of engines and what they share, [`sqlite`] the
+//! engine on SQLite, [`session`] what clients in other languages share with [`Store`], and [`wire`] V8's format of
+//! structured clones. The crate `kv_ext` puts the same store into a
 //! `deno_core` runtime: in a process, scripts and Rust share one writer and one notifier.
 //!
 //! # Building SQLite
@@ -27,7 +28,7 @@
 //! `LIBSQLITE3_FLAGS = "-DHAVE_FDATASYNC=1 -DSQLITE_DEFAULT_MEMSTATUS=0 -USQLITE_ENABLE_MEMORY_MANAGEMENT"` into the
 //! `[env]` of your `.cargo/config.toml`. Without them everything works, and a commit takes longer.
 
-#![deny(missing_docs)]
+#![deny(missing_docs, missing_debug_implementations)]
 
 mod client;
 mod conversions;
@@ -38,15 +39,16 @@ pub mod key;
 mod limits;
 mod location;
 mod selector;
+pub mod session;
 pub mod sqlite;
 mod value;
 mod versionstamp;
 pub mod wire;
 
 pub use client::{
-  Atomic, Deliveries, Delivery, Entry, List, ListOptions, MessageOptions, Store, Watch,
+  Atomic, Builder, Deliveries, Delivery, Entry, List, ListOptions, MessageOptions, Store, Watch,
 };
-pub use engine::Durability;
+pub use engine::{Consistency, Durability, Stats};
 pub use error::{ErrorClass, KvError, shown_key};
 pub use js_value::{JsValue, JsValueError};
 pub use key::{Key, KeyPart};

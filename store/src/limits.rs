@@ -1,15 +1,18 @@
+use std::num::NonZeroU32;
+
 use crate::engine::{AtomicWrite, MutationKind};
 use crate::error::KvError;
 use crate::value::Value;
 use crate::wire;
 
-/// What the commit's versionstamp adds to a key: a string of 20 digits, its tag and its end.
+/// The bytes that a commit's versionstamp adds to a key: a string of 20 digits with its tag and terminator.
 const VERSIONSTAMP_PART_BYTES: usize = 22;
 
-/// The sizes and counts a call may have. Each has a `TypeError` of its own that names it.
+/// Limits on the sizes and counts in a call. A call beyond one fails with an error that names the limit: a
+/// `RangeError` for `value_depth`, a `TypeError` for the others.
 ///
-/// The default is Deno's; an embedder can change them with
-/// `limits` of `kv_ext::KvOptions`.
+/// The defaults are Deno's, except `value_depth` and `undelivered_keys`, which Deno does not limit. An embedder changes
+/// them with `limits` of `kv_ext::KvOptions`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -29,7 +32,7 @@ pub struct Limits {
   pub mutations: usize,
   /// Bytes of keys and values in one atomic operation: 819,200.
   pub total_mutation_bytes: usize,
-  /// Bytes of keys in one atomic operation: 81,920.
+  /// Bytes of keys that one atomic operation sets, and of `undelivered_keys`: 81,920.
   pub total_key_bytes: usize,
   /// Keys in one `watch`: 10.
   pub watch_keys: usize,
@@ -72,7 +75,116 @@ impl Default for Limits {
 }
 
 impl Limits {
-  /// Whether an encoded key, or a boundary of a range, may be read.
+  /// No limits.
+  pub const NONE: Self = Self {
+    write_key_bytes: usize::MAX,
+    read_key_bytes: usize::MAX,
+    value_bytes: usize::MAX,
+    read_ranges: usize::MAX,
+    read_entries: usize::MAX,
+    checks: usize::MAX,
+    mutations: usize::MAX,
+    total_mutation_bytes: usize::MAX,
+    total_key_bytes: usize::MAX,
+    watch_keys: usize::MAX,
+    message_bytes: usize::MAX,
+    undelivered_keys: usize::MAX,
+    value_depth: usize::MAX,
+    queue_delay_ms: u64::MAX,
+    backoff_intervals: usize::MAX,
+    backoff_interval_ms: u32::MAX,
+  };
+
+  /// Takes the lower value of each limit.
+  #[must_use]
+  pub fn and(&self, other: &Self) -> Self {
+    Self {
+      write_key_bytes: self.write_key_bytes.min(other.write_key_bytes),
+      read_key_bytes: self.read_key_bytes.min(other.read_key_bytes),
+      value_bytes: self.value_bytes.min(other.value_bytes),
+      read_ranges: self.read_ranges.min(other.read_ranges),
+      read_entries: self.read_entries.min(other.read_entries),
+      checks: self.checks.min(other.checks),
+      mutations: self.mutations.min(other.mutations),
+      total_mutation_bytes: self.total_mutation_bytes.min(other.total_mutation_bytes),
+      total_key_bytes: self.total_key_bytes.min(other.total_key_bytes),
+      watch_keys: self.watch_keys.min(other.watch_keys),
+      message_bytes: self.message_bytes.min(other.message_bytes),
+      undelivered_keys: self.undelivered_keys.min(other.undelivered_keys),
+      value_depth: self.value_depth.min(other.value_depth),
+      queue_delay_ms: self.queue_delay_ms.min(other.queue_delay_ms),
+      backoff_intervals: self.backoff_intervals.min(other.backoff_intervals),
+      backoff_interval_ms: self.backoff_interval_ms.min(other.backoff_interval_ms),
+    }
+  }
+
+  /// Checks how many entries one read may return.
+  ///
+  /// # Errors
+  /// The limit that is exceeded.
+  pub fn check_page(&self, entries: NonZeroU32) -> Result<(), KvError> {
+    if entries.get() as usize > self.read_entries {
+      return Err(KvError::TooManyEntries(self.read_entries));
+    }
+    Ok(())
+  }
+
+  /// Checks the delay of a message; `shown` is the delay as the caller wrote it. Returns whole milliseconds.
+  ///
+  /// # Errors
+  /// [`KvError::InvalidEnqueue`]: it is no number, negative or too large.
+  pub fn check_delay(&self, delay_ms: f64, shown: &str) -> Result<u64, KvError> {
+    const DAY_MS: u64 = 86_400_000;
+    let invalid = |message| Err(KvError::InvalidEnqueue(message));
+    if delay_ms.is_nan() {
+      return invalid("Delay cannot be NaN".into());
+    }
+    if delay_ms < 0.0 {
+      return invalid(format!("Delay must be >= 0: received {shown}"));
+    }
+    let max = self.queue_delay_ms;
+    if delay_ms > max as f64 {
+      let most = if max.is_multiple_of(DAY_MS) {
+        format!("{} days", max / DAY_MS)
+      } else {
+        format!("{max} ms")
+      };
+      return invalid(format!(
+        "Delay cannot be greater than {most}: received {shown}"
+      ));
+    }
+    Ok(delay_ms as u64)
+  }
+
+  /// Checks how many intervals a backoff schedule has, before anything reads them.
+  ///
+  /// # Errors
+  /// [`KvError::InvalidEnqueue`].
+  pub fn check_backoff_count(&self, intervals: usize) -> Result<(), KvError> {
+    let max = self.backoff_intervals;
+    if intervals > max {
+      return Err(KvError::InvalidEnqueue(format!(
+        "Invalid backoffSchedule, max {max} intervals allowed"
+      )));
+    }
+    Ok(())
+  }
+
+  /// Whether a backoff schedule may have this interval at `index`. Returns whole milliseconds.
+  ///
+  /// # Errors
+  /// [`KvError::InvalidEnqueue`]: it is no number, negative or too large.
+  pub fn check_backoff_interval(&self, index: usize, ms: f64) -> Result<u32, KvError> {
+    // Also false for NaN.
+    if !(0.0..=f64::from(self.backoff_interval_ms)).contains(&ms) {
+      return Err(KvError::InvalidEnqueue(format!(
+        "Invalid backoffSchedule, interval at index {index} is invalid"
+      )));
+    }
+    Ok(ms as u32)
+  }
+
+  /// Checks the size of an encoded key to read, or of a boundary of a range.
   ///
   /// # Errors
   /// The limit that is exceeded.
@@ -80,7 +192,7 @@ impl Limits {
     self.check_read_length(key.len())
   }
 
-  /// The same for a key of so many bytes.
+  /// Like [`check_read_key`](Self::check_read_key), for a key of this length.
   ///
   /// # Errors
   /// The limit that is exceeded.
@@ -91,7 +203,7 @@ impl Limits {
     Ok(())
   }
 
-  /// Whether an atomic operation may have so many parts. Checked before they are looked at.
+  /// Checks how many checks and mutations an atomic operation has, before anything reads them.
   ///
   /// # Errors
   /// The limit that is exceeded.
@@ -105,8 +217,8 @@ impl Limits {
     Ok(())
   }
 
-  /// Whether an atomic operation's keys and values may be written. The sums are Deno's: a key
-  /// counts once for being there and once more with its value.
+  /// Checks the sizes of an atomic operation's keys and values. The totals are Deno's: a key counts once by itself,
+  /// and once more with its value.
   ///
   /// # Errors
   /// The limit that is exceeded.

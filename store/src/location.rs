@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf, is_separator};
 
 use url::Url;
 
-use crate::engine::StoreError;
+use crate::engine::{ErrorKind, StoreError};
 use crate::error::KvError;
 
 /// Where a database is, as an embedder's hook sees it (`open_hook` of `kv_ext::KvOptions`).
@@ -11,16 +11,18 @@ use crate::error::KvError;
 pub enum Location {
   /// In memory, for one handle only.
   Memory,
-  /// A file: an absolute path without `.` and `..`. A path that leads through a symbolic link is
-  /// refused after the hook, so what it sees is what is opened.
+  /// A file. The hook gets an absolute path without `.` and `..`. Opening it afterwards refuses symbolic links, so the
+  /// path that the hook approves is the file that is opened.
   File(PathBuf),
+  /// A database that an engine for the URL's scheme opens: `https:`, for one.
+  Url(Url),
 }
 
 impl Location {
-  /// What a name given to `Deno.openKv` means: `:memory:`, the path of a file, or a `file:` URL.
+  /// Parses a name given to `Deno.openKv`: `:memory:`, the path of a file, or a URL: of a file, `http:` or `https:`.
   ///
   /// # Errors
-  /// It is empty, begins with a colon, has a NUL, or is a URL of something else.
+  /// The name is empty, begins with a colon, contains a NUL, ends with a separator, or is an unsupported URL.
   pub fn parse(name: &str) -> Result<Self, KvError> {
     if name == ":memory:" {
       return Ok(Self::Memory);
@@ -35,7 +37,10 @@ impl Location {
       return Err(KvError::FilenameNul);
     }
     if name.starts_with("http://") || name.starts_with("https://") {
-      return Err(KvError::Remote(name.into()));
+      return match Url::parse(name) {
+        Ok(url) => Ok(Self::Url(url)),
+        Err(error) => Err(KvError::InvalidUrl(name.into(), error)),
+      };
     }
     if let Some(rest) = name.strip_prefix("file:") {
       // Not SQLite's own kind of URI, whose parameters could switch locking off.
@@ -45,18 +50,19 @@ impl Location {
         .map(Self::File)
         .ok_or_else(|| KvError::FilenameUrl(name.into()));
     }
-    // A path that ends so names no file, and what makes it absolute drops the separator.
+    // Such a path names a folder. It is refused here, since making it absolute would drop the separator.
     if name.ends_with(is_separator) {
-      return Err(KvError::Open(StoreError::CannotOpen {
-        path: name.into(),
-        reason: "it is a folder".into(),
-      }));
+      let error = StoreError::new(
+        ErrorKind::CannotOpen,
+        format!("unable to open database file: {name}: it is a folder"),
+      );
+      return Err(KvError::Open(error));
     }
     Ok(Self::File(PathBuf::from(name)))
   }
 }
 
-/// A `file:` URL. Without a slash it is relative to the working folder, as SQLite, and so Deno, reads it.
+/// Parses a `file:` URL. One without a leading slash is relative to the working folder, as in SQLite and so in Deno.
 fn local_url(url: &str, rest: &str) -> Option<Url> {
   if rest.starts_with('/') {
     return Url::parse(url).ok();
@@ -73,7 +79,7 @@ mod tests {
   use super::*;
 
   #[test]
-  fn a_path_is_a_file_unless_it_says_otherwise() {
+  fn names_are_memory_paths_or_file_urls() {
     assert_eq!(Location::parse(":memory:").unwrap(), Location::Memory);
     assert_eq!(
       Location::parse("./:x").unwrap(),
@@ -87,7 +93,7 @@ mod tests {
   }
 
   #[test]
-  fn what_is_no_file_is_refused() {
+  fn invalid_names_are_refused() {
     assert!(matches!(Location::parse(""), Err(KvError::EmptyFilename)));
     assert!(matches!(
       Location::parse(":x"),
@@ -95,8 +101,8 @@ mod tests {
     ));
     assert!(matches!(Location::parse("a\0b"), Err(KvError::FilenameNul)));
     assert!(matches!(
-      Location::parse("https://db"),
-      Err(KvError::Remote(_))
+      Location::parse("https://"),
+      Err(KvError::InvalidUrl(..))
     ));
     for uri in ["file:///tmp/a?mode=memory", "file://host/a?vfs=unix-none"] {
       assert!(
@@ -104,6 +110,15 @@ mod tests {
         "{uri}"
       );
     }
+  }
+
+  #[test]
+  fn remote_databases_are_urls() {
+    let url = Url::parse("https://db.example:8080/x").unwrap();
+    assert_eq!(
+      Location::parse("https://db.example:8080/x").unwrap(),
+      Location::Url(url)
+    );
   }
 
   #[test]

@@ -1,7 +1,13 @@
-//! What `list` reads: a selector and a cursor become one range of encoded keys.
+//! Turns the selector and the cursor of a `list` into one range of encoded keys.
+
+use std::num::NonZeroU32;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE;
+
+use crate::engine::ReadRange;
+use crate::error::KvError;
+use crate::limits::Limits;
 
 /// A list selector, its keys encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +30,7 @@ pub enum Selector {
   },
 }
 
-/// A selector, or a cursor in it, that means no range.
+/// Why a selector and a cursor don't describe a range.
 #[derive(Debug, thiserror::Error)]
 pub enum SelectorError {
   /// Not one of prefix, prefix and start, prefix and end, start and end.
@@ -94,8 +100,8 @@ impl Selector {
       .decode(cursor)
       .map_err(|_| SelectorError::InvalidCursor)?;
     let last_read = [self.common_prefix(), &cursor].concat();
-    // A cursor names the last key read. Going on after it must not leave the selected range: a
-    // cursor is a string that anybody can make up.
+    // A cursor names the last key read. Anybody can make up a cursor, so continuing after one must not leave the
+    // selected range.
     if reverse {
       if last_read > end {
         return Err(SelectorError::CursorOutOfBounds);
@@ -112,11 +118,34 @@ impl Selector {
     Ok((start, end))
   }
 
+  /// The range of a list's next page: at most `entries` entries after `cursor`. An empty cursor counts as none.
+  ///
+  /// # Errors
+  /// The cursor is malformed or points outside the selector, or a limit is exceeded.
+  pub fn page(
+    &self,
+    cursor: Option<&str>,
+    entries: NonZeroU32,
+    reverse: bool,
+    limits: &Limits,
+  ) -> Result<ReadRange, KvError> {
+    let (start, end) = self.range(cursor.filter(|cursor| !cursor.is_empty()), reverse)?;
+    limits.check_page(entries)?;
+    limits.check_read_key(&start)?;
+    limits.check_read_key(&end)?;
+    Ok(ReadRange {
+      start,
+      end,
+      limit: entries,
+      reverse,
+    })
+  }
+
   /// The cursor to continue after `key`: the part of it that the selector does not fix, in
   /// URL-safe base64. Deno's cursors are the same.
   ///
   /// # Errors
-  /// `key` does not begin with what the selector's keys share.
+  /// `key` does not begin with the common prefix of the selector's keys.
   pub fn cursor(&self, key: &[u8]) -> Result<String, SelectorError> {
     key
       .strip_prefix(self.common_prefix())

@@ -9,8 +9,8 @@ pub enum Value {
   U64(u64),
   /// Encoding 3: a `Uint8Array`, stored as it is.
   Bytes(Vec<u8>),
-  /// What no version of this library has written: an encoding it does not know, or a U64 that has not 8 bytes.
-  /// It can be stored again as it is, and not be decoded.
+  /// A value that no version of this library writes: its encoding is unknown, or it is a U64 that is not 8 bytes long.
+  /// It can be stored again unchanged, but not decoded.
   Unknown {
     /// The number kept beside the bytes; -1 if there is none.
     encoding: i64,
@@ -19,7 +19,7 @@ pub enum Value {
   },
 }
 
-/// A [`Value`] whose bytes somebody else has.
+/// A [`Value`] that borrows its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueRef<'a> {
   /// As [`Value::V8`].
@@ -49,7 +49,7 @@ pub enum ValueDecodeError {
 }
 
 impl Value {
-  /// The same value, with its bytes where they are.
+  /// Borrows the value.
   pub fn as_ref(&self) -> ValueRef<'_> {
     match self {
       Value::V8(bytes) => ValueRef::V8(bytes),

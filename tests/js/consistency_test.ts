@@ -1,9 +1,9 @@
-// Every read sees every write that was answered before it began, whichever way both go.
+// Every read sees every write that was acknowledged before it began, whichever calls make them.
 
 import { assertEquals } from "@std/assert";
 import { collect, withFolder } from "./helpers.ts";
 
-/** What all ways to read a key find. */
+/** Reads a key in every possible way; returns all the values. */
 async function readings(kv: Deno.Kv, key: Deno.KvKey): Promise<unknown[]> {
   const values: unknown[] = [];
   values.push((await kv.get(key)).value);
@@ -38,8 +38,7 @@ Deno.test(
     await sees("committed");
     await kv.delete(["a", 5]);
     await sees(null);
-    // A value too large for whoever waits to commit goes through the writer's thread, and so do many
-    // at once.
+    // The writer thread, not a waiting caller, commits groups that are too large, and many writes at once.
     const large = "x".repeat(60_000);
     const operation = kv.atomic().set(["a", 5], large);
     for (let i = 0; i < 5; i++) operation.set(["large", i], large);

@@ -166,7 +166,7 @@ Deno.test(
 Deno.test(
   "what could not be read back, or deleted, is refused",
   withKv(async (kv) => {
-    // What says that it is a Blob or the like, and describes itself as nothing that is known here.
+    // Objects that claim to be host objects, like a Blob, with a description that is unknown here.
     const brand = Symbol.for("Deno.core.hostObject");
     for (const description of [5, undefined, {}, { type: "none" }, { type: "toString" }]) {
       const value = { [brand]: () => description };

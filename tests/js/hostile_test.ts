@@ -1,4 +1,4 @@
-// Scripts that have patched what they should not: the store works on.
+// The store keeps working when a script patches built-in objects.
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { type Any, collect, withKv } from "./helpers.ts";

@@ -1,4 +1,4 @@
-// What is asked of a handle happens in the order it is asked, whether anybody waits or not.
+// Calls on a handle take effect in the order they are made, awaited or not.
 
 import { assertEquals } from "@std/assert";
 import { collect, withFolder } from "./helpers.ts";

@@ -1,5 +1,4 @@
-// Calls that are answered at once still let the event loop turn: what a script waits for is not kept
-// from happening by the waiting.
+// Calls that are answered at once still let the event loop turn, so that a loop of calls does not hold up timers.
 
 import { assertEquals } from "@std/assert";
 import { collect, withFolder, withKv } from "./helpers.ts";

@@ -77,10 +77,9 @@ fn durability_is_full_or_relaxed() {
   );
 }
 
-/// A database that is larger than SQLite's cache, and a script that reads all of it, waits until it is cut short if
-/// it is told to, reads it again, and waits.
+/// A database that is larger than SQLite's cache, and a script that reads all of it and prints whether the file is
+/// mapped into memory.
 #[cfg(target_os = "linux")]
-/// Larger than the cache.
 fn large_database() -> TempDir {
   let folder = project(&[
     (
@@ -111,7 +110,7 @@ fn large_database() -> TempDir {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_database_is_mapped_only_if_it_may_be() {
+fn a_database_is_mapped_only_on_request() {
   let folder = large_database();
   let run = |arguments: &[&str]| {
     let mut command = kv(folder.path());
@@ -319,8 +318,8 @@ fn signals_end_a_run_at_once_and_the_database_is_whole() {
          if (i === 20) console.log('ready');
        }",
     )]);
-    // Who runs the tests may ignore SIGINT (a shell does for what it runs in the background), and
-    // a child inherits that: `env` undoes it.
+    // The parent of the tests may ignore SIGINT, as a shell does for background jobs. A child inherits that, and `env`
+    // resets it.
     let mut command = std::process::Command::new("env");
     let mut child = command
       .args(["--default-signal=INT", "--default-signal=TERM"])
@@ -413,7 +412,7 @@ fn two_processes_share_a_database() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_output_pipe_is_no_error() {
   let folder = project(&[("a.ts", "for (let i = 0; i < 100_000; i++) console.log(i)")]);
   let mut command = kv(folder.path());
   let mut child = command
@@ -597,7 +596,7 @@ fn tests_that_never_end_are_reported() {
 }
 
 #[test]
-fn errors_that_no_test_has_thrown_fail_their_file() {
+fn uncaught_errors_fail_their_file() {
   let folder = project(&[
     (
       "a_test.ts",
@@ -668,7 +667,7 @@ fn the_first_mistakes_of_a_new_user() {
   }
 }
 
-/// `kv` as a user who may not write what others have made: root may write everything.
+/// `kv` as an unprivileged user, since root may write everything.
 #[cfg(target_os = "linux")]
 fn kv_as_nobody(data: &std::path::Path) -> std::process::Command {
   let mut command = std::process::Command::new("setpriv");
@@ -861,7 +860,7 @@ fn names_of_databases_are_read_as_deno_reads_them() {
   assert_eq!(run(&[prefix], &["x"]), "fine\n");
   assert_eq!(run(&[prefix, ("DENO_KV_DEFAULT_PATH", "y")], &[]), "fine\n");
   assert!(exists("pre-x") && exists("pre-y"));
-  // A home that is reached through a link, which the user did not name.
+  // The default folder may lie behind a link, since the user did not name that path.
   std::fs::create_dir(folder.path().join("home")).unwrap();
   std::os::unix::fs::symlink("home", folder.path().join("link")).unwrap();
   let data = folder.path().join("link");

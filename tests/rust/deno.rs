@@ -104,7 +104,7 @@ fn the_js_tests_pass_on_deno_but_for_the_listed_ones() {
     if is_rust_test(&name) {
       continue;
     }
-    // What hangs on which of two threads is faster passes now and then.
+    // A test that depends on which of two threads is faster passes now and then.
     let sometimes = reason.as_str().unwrap().starts_with("sometimes ");
     assert!(
       sometimes || failing.contains(&name),
@@ -122,7 +122,7 @@ fn the_js_files_have_the_types_of_deno() {
 }
 
 #[test]
-fn our_declarations_fit_where_denos_are_used() {
+fn our_types_and_denos_are_compatible() {
   let Some(mut deno) = deno() else { return };
   let data = tempfile::TempDir::new().unwrap();
   // Ours under another name, and then each assigned to the other.
@@ -185,7 +185,7 @@ fn exchange(deno_writes: bool) {
   };
   assert_eq!(run(deno_writes, "write.ts"), "written\n");
   assert_eq!(run(!deno_writes, "read.ts"), "equal\n");
-  // And on again with the program that began: neither has spoiled the file for the other.
+  // The writer reads again: the other program has not spoiled the file for it.
   assert_eq!(run(deno_writes, "read.ts"), "equal\n");
 }
 

@@ -1,5 +1,4 @@
-//! The list in docs/engines.md of what differs between the engines, against the engine this was
-//! built with.
+//! Checks the list of engine differences in docs/engines.md against the engine of this build.
 
 #![allow(
   clippy::unwrap_used,
@@ -24,7 +23,7 @@ fn code(cell: &str) -> &str {
 }
 
 #[test]
-fn what_differs_between_the_engines_is_what_the_page_says() {
+fn the_engines_differ_as_the_page_says() {
   let page = std::fs::read_to_string(repository().join("docs/engines.md")).unwrap();
   let list = page.split("## What differs").nth(1).unwrap();
   let rows: Vec<Vec<&str>> = list

@@ -1,12 +1,11 @@
 //! The README and docs/: every block of code runs, and prints what the page says.
 //!
-//! - `ts`, `js`: a script, run on kv and on Deno. A `text` block right after it is what it prints; without one it
-//!   prints nothing. ```` ```ts app.ts ```` also leaves it in the page's folder under that name, for the
-//!   blocks below.
+//! - `ts`, `js`: a script, run on kv and on Deno. A `text` block right after it is its output; without one it must
+//!   print nothing. ```` ```ts app.ts ```` also saves it under that name in the page's folder, for the blocks below.
 //! - `sh`: lines after `$ ` are run with bash in the page's folder, the others are what they print.
 //! - `rust`: a doc test of kv_ext (ext/src/lib.rs names the pages).
 //!
-//! In what is printed, `…` stands for anything in a line.
+//! In expected output, `…` matches any text within a line.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -169,8 +168,7 @@ fn every_script_prints_what_the_page_says() {
     for (index, block) in blocks.iter().enumerate() {
       match block.language.as_str() {
         _ if block.is_script() => {}
-        // SQLite's own shell is a guest here: where it is not installed, its blocks wait for a machine
-        // where it is.
+        // SQLite's own shell is optional: where it is not installed, its blocks are skipped.
         "sh" if block.text.contains("sqlite3 \"") && !has_sqlite() => {
           eprintln!("not run: {}: no sqlite3 found", block.place);
           continue;

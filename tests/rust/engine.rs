@@ -23,10 +23,10 @@ fn project() -> TempDir {
   folder
 }
 
-/// The script, on a machine whose cargo has fetched nothing and whose only way out is `proxy`.
+/// The script with an empty cargo home, and with `proxy` as the only way to the network.
 fn engine(project: &Path, proxy: &str) -> Command {
-  // By way of bash: a file that was written a moment ago can't be executed while a test beside this
-  // one is starting a program, which holds its open files until it runs ("Text file busy").
+  // Run by bash: a file just written can't be executed while a concurrent test starts a program, which inherits open
+  // files until it runs ("Text file busy").
   let mut command = Command::new("bash");
   command
     .arg(project.join("scripts/engine"))
@@ -121,7 +121,7 @@ fn v8_where_cargo_has_kept_it() {
 }
 
 #[test]
-fn what_the_user_says() {
+fn the_user_s_choice() {
   let project = project();
   for name in ["v8", "quickjs"] {
     let said = chosen(engine(project.path(), NOWHERE).env("ENGINE", name));

@@ -1,5 +1,5 @@
-//! What goes wrong around a database: each ends in an error that helps, or in nothing lost; never in a
-//! panic, a hang, or a write that was acknowledged and is gone.
+//! Faults around a database: each ends in a helpful error or does no harm, and never in a panic, a hang, or the loss of
+//! an acknowledged write.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(unix)]
@@ -50,7 +50,7 @@ fn run_with_limit(folder: &Path, limit: &str, script: &Path) -> String {
   success(&mut shell)
 }
 
-/// A script that goes on, step by step: each line it prints is waited for, each line it gets it waits for.
+/// A script that runs step by step: the test waits for each line it prints, and it waits for each line from the test.
 struct Steps {
   child: Child,
   lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
@@ -126,7 +126,7 @@ fn a_file_that_is_deleted_while_it_is_open_takes_no_writes() {
 }
 
 #[test]
-fn a_file_that_is_spoilt_while_it_is_open_is_an_error_and_no_end() {
+fn a_file_damaged_while_open_is_an_error_not_a_crash() {
   type Spoil = fn(&Path);
   let spoils: [Spoil; 2] = [
     |file| {
@@ -172,7 +172,7 @@ fn a_file_that_is_spoilt_while_it_is_open_is_an_error_and_no_end() {
 }
 
 #[test]
-fn a_log_whose_end_is_torn_loses_no_more_than_that() {
+fn a_torn_wal_loses_only_its_end() {
   let folder = TempDir::new().unwrap();
   let mut steps = Steps::start(
     folder.path(),
@@ -205,7 +205,7 @@ fn a_log_whose_end_is_torn_loses_no_more_than_that() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_is_an_error_and_no_end() {
+fn a_file_size_limit_is_an_error_not_a_crash() {
   let folder = TempDir::new().unwrap();
   let script = write_script(
     folder.path(),
@@ -259,8 +259,8 @@ fn without_file_descriptors_opening_fails_and_works_again() {
   assert_eq!(lines[1..], ["others work: ok", "again: ok"]);
 }
 
-/// A file system of two megabytes that only the command sees, in the folder's `disk`; None where this user
-/// may not have one.
+/// Runs the command on a file system of two megabytes, mounted for it alone at the folder's `disk`; `None` if this user
+/// may not mount one.
 #[cfg(target_os = "linux")]
 fn on_a_small_disk(folder: &Path, command: &str) -> Option<Command> {
   let disk = folder.join("disk");
@@ -286,7 +286,7 @@ fn on_a_small_disk(folder: &Path, command: &str) -> Option<Command> {
   works.then(|| shell(command))
 }
 
-/// Runs `kv` as a user who may have so many threads. `None`: this takes root, who has no such limit.
+/// Runs `kv` as a user with a limit on threads, which root does not have; `None` unless root runs the test.
 #[cfg(target_os = "linux")]
 fn with_threads(folder: &Path, limit: u32, script: &Path) -> Option<Output> {
   use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -412,7 +412,7 @@ fn a_file_that_is_mounted_under_another_name_is_refused() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_an_error_and_works_again_when_there_is_room() {
+fn a_full_disk_is_an_error_until_there_is_room() {
   let folder = TempDir::new().unwrap();
   let script = write_script(
     folder.path(),

@@ -47,7 +47,7 @@ impl Process {
   }
 }
 
-/// A process, killed when it is dropped. SIGKILL: nothing of it runs any more.
+/// A process that is killed when it is dropped, with SIGKILL, so that it can't clean up.
 struct Running(Child);
 
 impl Drop for Running {
@@ -59,8 +59,8 @@ impl Drop for Running {
 
 const OPEN: &str = "const kv = await Deno.openKv('kv.sqlite3');";
 
-/// How often two processes that listen deliver a message whose handler takes nine seconds, while a third one
-/// holds the write lock for `held`, from `after` on.
+/// Counts how often two listening processes deliver a message whose handler takes nine seconds, while the test holds
+/// the write lock for `held`, from `after` on.
 fn deliveries_beside_a_lock(held: Duration, after: Duration) -> usize {
   let folder = TempDir::new().unwrap();
   let path = folder.path();
@@ -85,7 +85,7 @@ fn deliveries_beside_a_lock(held: Duration, after: Duration) -> usize {
   holder.execute_batch("COMMIT").unwrap();
 
   assert_eq!(first.line(), "done");
-  // Who takes messages back would have done so by now, and delivered it in the meantime.
+  // A process that reclaims the message would have delivered it again by now.
   std::thread::sleep(Duration::from_secs(2));
   drop(second.child);
   1 + second
@@ -127,7 +127,7 @@ fn a_killed_process_s_messages_are_delivered_by_another_within_six_seconds() {
     &format!("{OPEN} console.log('listens'); await kv.listenQueue((m) => console.log(m));"),
   );
   assert_eq!(heir.line(), "listens");
-  // While the other lives, its messages are its own: its heartbeats go on.
+  // While the doomed process lives, it renews its lease and keeps its messages.
   std::thread::sleep(Duration::from_millis(5_500));
   drop(doomed);
   let killed = Instant::now();
@@ -135,7 +135,7 @@ fn a_killed_process_s_messages_are_delivered_by_another_within_six_seconds() {
   let took = killed.elapsed();
   messages.sort_unstable();
   assert_eq!(messages, (0..20).collect::<Vec<_>>());
-  // Had they come before, they would have come at once.
+  // If the heir had reclaimed them before the kill, they would come at once.
   assert!(took > Duration::from_millis(500), "{took:?}");
   assert!(took < Duration::from_secs(6), "{took:?}");
 }
@@ -246,6 +246,6 @@ fn a_watcher_hears_another_process_and_costs_nothing_while_it_waits() {
     delays.push(heard.parse::<u64>().unwrap().saturating_sub(set));
   }
   delays.sort_unstable();
-  // 50 ms between two glances; the median, as the machine has other work too.
+  // The watcher looks every 50 ms. Only the median counts, since the machine has other work too.
   assert!(delays[2] <= 100, "{delays:?}");
 }

@@ -202,7 +202,7 @@ fn any_value_is_shown_in_a_second_and_a_screenful() {
   for (key, _) in LARGE {
     input += &format!("(await kv.get(['{key}'])).value\n");
   }
-  // Deeper than any value that can be set, which a file of Deno's may hold, and any object at the prompt.
+  // Deeper than any value that `kv` stores; a file written by Deno may hold such a value, and the prompt any object.
   input += "(() => { let a = []; for (let i = 0; i < 3000; i++) a = [a]; return a })()\n";
   let shown = repl(folder, &["--db", "data.sqlite3"], &input);
   assert!(shown.status.success(), "{}", stderr(&shown));
@@ -296,7 +296,7 @@ fn a_script_s_database_is_found_by_the_script() {
 }
 
 #[test]
-fn a_list_ends_when_nobody_reads_on() {
+fn a_list_ends_when_its_output_is_closed() {
   let folder = TempDir::new().unwrap();
   let fill = "const kv = await Deno.openKv('data.sqlite3');
     for (let i = 0; i < 100; i++) {
@@ -337,7 +337,7 @@ fn repl(folder: &Path, args: &[&str], input: &str) -> Output {
 }
 
 #[test]
-fn the_prompt_evaluates_what_a_pipe_holds() {
+fn the_prompt_evaluates_piped_input() {
   let folder = TempDir::new().unwrap();
   std::fs::write(
     folder.path().join("m.ts"),
@@ -392,7 +392,7 @@ Promise { 1 }
 }
 
 #[test]
-fn a_prompt_on_what_is_no_database_says_so() {
+fn a_prompt_on_an_invalid_file_is_an_error() {
   let folder = TempDir::new().unwrap();
   std::fs::write(folder.path().join("text.txt"), "not a database").unwrap();
   let output = repl(folder.path(), &["--db", "text.txt"], "1\n");
@@ -406,7 +406,7 @@ fn a_prompt_on_what_is_no_database_says_so() {
 }
 
 #[test]
-fn an_error_at_the_prompt_is_shown_and_the_rest_goes_on() {
+fn the_prompt_goes_on_after_an_error() {
   let folder = TempDir::new().unwrap();
   let output = repl(
     folder.path(),
@@ -449,7 +449,7 @@ impl Terminal {
   fn start(folder: &Path) -> Option<Self> {
     use std::io::Read;
 
-    // A shell that stayed beside `kv` would die of the Ctrl+C that `kv` hears.
+    // Without `exec`, the shell would die of the Ctrl+C that is meant for `kv`.
     let command = format!("exec '{}' repl --db data.sqlite3", env!("CARGO_BIN_EXE_kv"));
     let child = Command::new("script")
       .args(["-qefc", &command, "/dev/null"])

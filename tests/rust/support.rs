@@ -13,13 +13,15 @@ pub fn repository() -> PathBuf {
     .to_path_buf()
 }
 
-/// `kv` with its default databases in `data`, and nothing of the caller's settings.
+/// `kv` with its default databases in `data`, without colours and backtraces.
 pub fn kv(data: &Path) -> Command {
   let mut command = Command::new(env!("CARGO_BIN_EXE_kv"));
   command
     .env("KV_DATA_DIR", data)
     .env("NO_COLOR", "1")
-    .env_remove("RUST_BACKTRACE");
+    .env_remove("RUST_BACKTRACE")
+    .env_remove("DENO_KV_DEFAULT_PATH")
+    .env_remove("DENO_KV_PATH_PREFIX");
   command
 }
 
@@ -43,7 +45,7 @@ pub fn success(command: &mut Command) -> String {
   stdout(&output)
 }
 
-/// The same of a command that might hang; then it is killed, and the test fails.
+/// Like [`success`], for a command that might hang: it is killed after a minute, and the test fails.
 pub fn success_in_time(mut command: Command) -> String {
   let seconds = 60;
   let mut limited = Command::new("timeout");

@@ -87,7 +87,6 @@ fn random_calls_have_the_same_answers_as_on_deno() {
   }
   let binary = std::env::var_os("DENO_BIN").unwrap_or_else(|| "deno".into());
   let deno = Program::deno(Path::new(&binary));
-  // The same ones each time: other seeds are for `make torture`, where a difference that Deno makes by itself
-  // can be looked at.
+  // A fixed seed. `make torture` tries others, where somebody can look at a difference that is Deno's own fault.
   assert!(differential::run(&kv(), &deno, 7, 5_000).unwrap() >= 5_000);
 }

@@ -1,5 +1,5 @@
-//! Other programs beside `kv` on one file: the real Deno, which writes, and SQLite, which checkpoints, vacuums and
-//! holds the write lock. The clock of one `kv` is set meanwhile.
+//! Runs `kv` and other programs on one file: the real Deno, which writes, and SQLite, which checkpoints, vacuums and
+//! holds the write lock. Meanwhile the clock of one `kv` is set back and forth.
 
 use std::collections::HashSet;
 use std::fs;
@@ -21,14 +21,14 @@ use crate::shim;
 pub struct Report {
   /// Commits that were acknowledged, by each program.
   pub acknowledged: Vec<usize>,
-  /// Commits that were rejected, as all are after 10 seconds, and in Deno after five.
+  /// Rejected commits. A commit is rejected after waiting 10 seconds for the lock, in Deno after five.
   pub rejected: usize,
   /// What SQLite has done in between.
   pub visits: usize,
   pub clock_set: usize,
 }
 
-/// Lets them write for so long.
+/// Lets the programs write for the time `long`.
 ///
 /// # Errors
 /// A commit is lost, or was counted twice, or not at all; or the file is damaged.
@@ -58,7 +58,7 @@ pub fn run(kv: &Program, deno: Option<&Program>, seed: u64, long: Duration) -> R
   scripts.push(shifted);
   scripts.extend(deno.map(|deno| script(deno, "deno")));
   let ids = ["kv", "shifted", "deno"];
-  // Not by pipes, which fill up.
+  // Output goes to files, since pipes fill up.
   let said = |id: &str| folder.join(id).with_extension("said");
   let mut children: Vec<Child> = Vec::new();
   for (script, id) in scripts.iter_mut().zip(ids) {
@@ -105,7 +105,7 @@ pub fn run(kv: &Program, deno: Option<&Program>, seed: u64, long: Duration) -> R
   Ok(report)
 }
 
-/// One visit with SQLite's own tools. False: another process had the lock.
+/// Does one random operation with plain SQLite; returns false if another process held the lock.
 fn visit(file: &Path, random: &mut Random) -> Result<bool> {
   let connection = Connection::open(file)?;
   connection.busy_timeout(Duration::from_secs(2))?;

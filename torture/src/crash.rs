@@ -1,5 +1,5 @@
-//! Kills a writer at random moments, and looks what is there: every commit that was acknowledged, whole;
-//! none in part; versionstamps that never repeat or go back; every message, at least once.
+//! Kills a writer at random moments, and checks the file: every acknowledged commit is there, and no commit in part;
+//! versionstamps never repeat or go back; every message comes at least once.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{BufRead, BufReader};
@@ -30,7 +30,7 @@ pub struct Ledger {
   commits: u64,
 }
 
-/// Rounds on one file. It grows, and all of it is looked at after each.
+/// Rounds on one file. The file grows, and the integrity check after each round reads all of it.
 const ROUNDS_A_FILE: u32 = 25;
 
 /// How often it was killed, and what was found.
@@ -38,11 +38,11 @@ const ROUNDS_A_FILE: u32 = 25;
 pub struct Report {
   pub rounds: u32,
   pub acknowledged: usize,
-  /// Commits that are there, and that the writer could not say any more.
+  /// Commits in the file that the writer was killed before reporting.
   pub unsaid: usize,
 }
 
-/// Kills the writer so many times.
+/// Kills the writer `rounds` times.
 ///
 /// # Errors
 /// A promise was broken; the message says which, and in which round.
@@ -109,7 +109,7 @@ impl Ledger {
   /// Notes what the writer has said in these lines.
   ///
   /// # Errors
-  /// It has said something else than numbers.
+  /// A report holds something other than numbers.
   pub fn note_lines(&mut self, lines: &str) -> Result<()> {
     lines.lines().try_for_each(|line| self.note(line))
   }
@@ -135,8 +135,7 @@ impl Ledger {
   }
 }
 
-/// Looks into the file for what the writer of a round has done; returns how many commits there are that were
-/// not acknowledged.
+/// Checks the file for the commits of a round's writer; returns how many of them were not acknowledged.
 ///
 /// # Errors
 /// Something that was acknowledged is not there, or something is there in part.
@@ -188,7 +187,7 @@ pub async fn check(file: &Path, round: u64, ledger: &mut Ledger) -> Result<usize
 
   let total = store.get(key!["count"]).await?;
   let total: u64 = total.map_or(Ok(0), |entry| entry.value.deserialize())?;
-  // What earlier rounds have left, and what this one has: nothing was lost since.
+  // Includes the commits of earlier rounds: none of them may be lost.
   ledger.commits += found.len() as u64;
   let all = ledger.commits;
   ensure!(
@@ -207,7 +206,7 @@ pub async fn check(file: &Path, round: u64, ledger: &mut Ledger) -> Result<usize
   Ok(unsaid.count())
 }
 
-/// Receives all messages: that of each commit must have come.
+/// Receives messages until each commit's message has come.
 async fn drain(
   store: &Store,
   found: &BTreeMap<u64, (usize, Versionstamp)>,
@@ -228,7 +227,7 @@ async fn drain(
     );
     missing.remove(&n);
     ledger.delivered.insert(n);
-    delivery.finish().await?;
+    delivery.ack().await?;
   }
   Ok(())
 }

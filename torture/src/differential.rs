@@ -1,10 +1,10 @@
-//! The same random calls on `kv` and on the real Deno, and every answer compared.
+//! Makes the same random calls on `kv` and on the real Deno, and compares every answer.
 
 use anyhow::{Result, bail, ensure};
 
 use crate::program::Program;
 
-/// Where the two words an error otherwise: ours, and what Deno says in its place, which shows its insides.
+/// Errors that the two word differently: ours first, then Deno's, which exposes its internals.
 const OTHER_WORDS: [(&str, &str); 2] = [
   (
     "TypeError: consistency must be \"strong\" or \"eventual\": received \"none\"",
@@ -16,7 +16,7 @@ const OTHER_WORDS: [(&str, &str); 2] = [
   ),
 ];
 
-/// Runs so many operations on both.
+/// Runs the same operations on both programs.
 ///
 /// # Errors
 /// An answer differs; the message has the call and both answers.

@@ -1,16 +1,15 @@
-//! A checker of strict serialisability: whether there is one order of all operations that explains what each
-//! has seen, and that agrees with the clock: what had ended before another began comes before it.
+//! Checks strict serialisability: one order of all operations explains what each has seen and agrees with the clock,
+//! so that an operation that ended before another began comes before it.
 //!
-//! Versionstamps make that easy. Commits have an order already, that of their versionstamps; a read has a
-//! place in it, between two commits, where all it has seen was current. Then, by the clock, no operation may
-//! stand before one that had ended when it began.
+//! Versionstamps make that easy. They already order the commits; a read has a place between two commits, where
+//! everything it has seen was current. Then no operation may come before one that had ended when it began.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Deserialize;
 
-/// A place in the order of commits: the commit with this versionstamp has happened, the next has not. The
-/// empty text is the place before all.
+/// A place in the order of commits: after the commit with this versionstamp, before the next. The empty string is the
+/// place before all commits.
 type Place = String;
 
 /// What one client has done and seen.
@@ -21,7 +20,7 @@ pub struct Operation {
   pub end: u64,
   /// Keys it has read, in one snapshot, with the versionstamps it has found.
   pub reads: Vec<(String, Option<Place>)>,
-  /// What it has committed.
+  /// The versionstamp of its commit, if it made one.
   pub versionstamp: Option<Place>,
   /// Keys it has checked in its commit.
   pub checks: Vec<(String, Option<Place>)>,
@@ -34,13 +33,13 @@ pub struct Operation {
 pub enum Violation {
   /// Two commits have one versionstamp.
   Twice(Place),
-  /// An operation has seen a key as no commit has left it.
+  /// An operation has seen a version of a key that no commit wrote.
   Unknown(String),
   /// A commit has passed its check, although another has come between.
   LostUpdate(String),
   /// What a read has seen was never current at the same time.
   TornSnapshot(Vec<(String, Option<Place>)>),
-  /// An operation has not seen what had ended before it began.
+  /// An operation has not seen the effect of one that had ended before it began.
   Stale { place: Place, before: Place },
 }
 
@@ -93,7 +92,7 @@ fn current<'a>(versions: &'a Versions, key: &str, place: &Place) -> Option<&'a P
   before.checked_sub(1).map(|index| &versions[index])
 }
 
-/// Between which places a read may stand: from the first, and before the second if there is one.
+/// The range of places where a read fits: from the first, and before the second if there is one.
 fn window(
   versions: &Versions,
   reads: &[(String, Option<Place>)],
@@ -121,7 +120,7 @@ fn window(
   }
 }
 
-/// Operations in the order they begin: each must have room at or after the latest of those that had ended.
+/// Checks operations in the order they begin: each must fit at or after the latest place of those that had ended.
 fn by_the_clock(mut places: Vec<(&Operation, (Place, Option<Place>))>) -> Result<(), Violation> {
   places.sort_by_key(|(operation, _)| operation.begin);
   let mut ends: Vec<(u64, Place)> = Vec::with_capacity(places.len());
@@ -186,7 +185,7 @@ mod tests {
   }
 
   #[test]
-  fn what_can_be_ordered_passes() {
+  fn a_serialisable_history_passes() {
     let history = [
       read(0, 1, &[("a", ""), ("b", "")]),
       commit(2, 5, "1", &[("a", "")], &["a"]),

@@ -1,11 +1,11 @@
-//! Scripts whose arguments run code when they are read, under patched prototypes (`scripts/hostile.js`). The process
-//! must neither die of a signal nor lose or halve what is stored.
+//! Runs scripts whose arguments execute code when they are read, under patched prototypes (`scripts/hostile.js`). No
+//! signal may end the process, and no stored data may be lost or incomplete.
 
 use anyhow::{Context, Result, ensure};
 
 use crate::program::Program;
 
-/// Makes so many calls.
+/// Makes `cases` calls.
 ///
 /// # Errors
 /// The process has died, a call does not settle, or what is stored is wrong.

@@ -1,5 +1,5 @@
-//! An I/O error at every single call on the files of a database, as SQLite tests itself: the n-th call fails, for
-//! n from 1 until a run has fewer calls than that.
+//! Makes every single call on a database's files fail with an I/O error, as SQLite's own tests do: the n-th call fails,
+//! for n from 1 until a run makes fewer calls than that.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub struct Report {
   pub acknowledged: usize,
 }
 
-/// Lets every `step`-th call fail, from the `first` on: once, and once for ever.
+/// Makes every `step`-th call fail, from the `first` on: first only that call, then also all calls after it.
 ///
 /// # Errors
 /// A promise was broken; the message says at which call.
@@ -44,7 +44,7 @@ pub fn run(kv: &Program, first: u64, step: usize) -> Result<Report> {
   Ok(report)
 }
 
-/// Returns whether there was such a call.
+/// Runs the script once; returns whether it made such a call, and the commits it reported.
 fn fail_once(
   kv: &Program,
   library: &Path,

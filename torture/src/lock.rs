@@ -1,4 +1,4 @@
-//! Another process holds the write lock for longer than anybody waits for it.
+//! Another process holds the write lock for longer than a write waits for it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
@@ -23,10 +23,10 @@ pub struct Report {
   stored: Vec<u64>,
 }
 
-/// Holds the lock for so long.
+/// Holds the lock for the time `long`.
 ///
 /// # Errors
-/// A write was neither rejected in time nor done, or one that was rejected is there.
+/// A write was neither committed nor rejected in time, or a rejected write is stored.
 pub fn run(kv: &Program, long: Duration) -> Result<Report> {
   let folder = tempfile::TempDir::new()?;
   let file = folder.path().join("kv.sqlite3");
@@ -48,7 +48,7 @@ pub fn run(kv: &Program, long: Duration) -> Result<Report> {
   let report: Report = serde_json::from_str(&report)?;
   ensure!(child.wait()?.success());
   ensure!(report.stored == report.acknowledged, "{report:?}");
-  // SQLite's own patience is 10 seconds; then the answer comes soon.
+  // A write waits 10 seconds for the lock, the default busy timeout, and is rejected soon after.
   let in_time = |waited: &u64| (9_000..14_000).contains(waited);
   ensure!(report.rejected.iter().all(in_time), "{report:?}");
   let helps = |message: &String| message.contains("locked") && message.contains("kv.sqlite3");

@@ -1,4 +1,4 @@
-//! `make torture`: long runs of what `make test` does shortly.
+//! `make torture`: long runs of the stress tests that `make test` runs briefly.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,7 +9,7 @@ use kv_torture::program::Program;
 use kv_torture::race::Fight;
 use kv_torture::{crash, differential, hostile, lock, race};
 
-/// Of another seed is the next.
+/// How many calls one script makes; the next script gets another seed.
 const CALLS_OF_ONE_SCRIPT: u32 = 500;
 
 /// Kill kv, race it, and compare every answer with Deno

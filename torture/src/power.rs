@@ -1,6 +1,5 @@
-//! Power failures: a process is recorded (`shim/record.c`), and from the record come the files that a disk
-//! would hold at any moment: what was synced, and of what was not, any part, in any order, torn at any
-//! sector.
+//! Simulates power failures. The record of a process (`shim/record.c`) yields the files that a disk could hold at any
+//! moment: all synced writes, and any part of the others, in any order, torn at any sector.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +22,7 @@ pub struct Report {
   pub syncs: usize,
 }
 
-/// Records a writer for so long, and lets the power fail at so many moments.
+/// Records a writer for the time `record`, and lets the power fail at `failures` random moments.
 ///
 /// # Errors
 /// A promise was broken; the message says which, and at which moment.
@@ -209,9 +208,9 @@ impl Disk {
     }
   }
 
-  /// Writes the files as they may be after the power has failed now.
+  /// Writes the files as a power failure at this moment could leave them.
   fn fail(&self, path: &Path, random: &mut Random) -> Result<()> {
-    // Nothing of what was not synced, some of it, or nearly all.
+    // Keep none, some or nearly all of the unsynced changes.
     let percent = [0, 50, 95][random.below(3) as usize];
     for (number, file) in &self.files {
       if !file.exists {

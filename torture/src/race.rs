@@ -75,7 +75,7 @@ fn fight_once(kv: &Program, seed: u64, fight: Fight) -> Result<usize> {
   Ok(history.len())
 }
 
-/// What is there is what was done.
+/// Checks the stored totals against the processes' own counts.
 async fn totals(store: &Store, counted: u64, taken: u64) -> Result<()> {
   use deno_core::futures::TryStreamExt;
 

@@ -21,7 +21,7 @@ impl Peer {
       connection
         .pragma_update(None, "journal_mode", "wal")
         .unwrap();
-      // `denokv_sqlite` leaves SQLite's default, which this is.
+      // This is SQLite's default, which `denokv_sqlite` keeps.
       connection
         .pragma_update(None, "synchronous", "full")
         .unwrap();

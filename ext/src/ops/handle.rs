@@ -105,8 +105,8 @@ impl Handle {
       queue_concurrency,
       watchers: WeakList::default(),
       listeners: WeakList::default(),
+      limits: limits.and(&store.capabilities().limits),
       store: RefCell::new(Some(store)),
-      limits,
       clock,
       reads: Parked::default(),
       commits: Parked::default(),
@@ -183,16 +183,12 @@ impl<T> Parked<T> {
   }
 
   /// The answer, if it can be had without waiting.
-  pub(super) fn try_now(&self, ticket: u32) -> Option<Result<T, StoreError>> {
+  pub(super) fn try_lead(&self, ticket: u32) -> Option<Result<T, StoreError>> {
     let answer = self.waiting.borrow_mut().remove(&ticket)?;
-    let answer = match answer {
-      Answer::Later(pending) => pending.try_now(),
-      now => now,
-    };
-    match answer {
-      Answer::Now(result) => Some(result),
-      later => {
-        self.waiting.borrow_mut().insert(ticket, later);
+    match answer.try_lead() {
+      Ok(result) => Some(result),
+      Err(answer) => {
+        self.waiting.borrow_mut().insert(ticket, answer);
         None
       }
     }
@@ -203,7 +199,7 @@ impl<T> Parked<T> {
     let answer = self.waiting.borrow_mut().remove(&ticket);
     match answer {
       Some(answer) => answer.wait().await,
-      None => Err(StoreError::Stopped),
+      None => Err(StoreError::closed()),
     }
   }
 
@@ -216,7 +212,7 @@ impl<T> Parked<T> {
   /// The answer that was prepared.
   pub(super) fn take(&self, ticket: u32) -> Result<T, StoreError> {
     let result = self.ready.borrow_mut().remove(&ticket);
-    result.unwrap_or(Err(StoreError::Stopped))
+    result.unwrap_or_else(|| Err(StoreError::closed()))
   }
 }
 

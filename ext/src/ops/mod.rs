@@ -8,6 +8,7 @@ mod key;
 mod native_clone;
 mod object;
 mod open;
+mod protocol;
 mod queue;
 mod read;
 mod structured_clone;
@@ -23,14 +24,14 @@ pub(crate) use handle::OpenHandles;
 pub(crate) use object::ObjectConstructor;
 pub(crate) use open::{op_kv_close, op_kv_open, op_kv_opened};
 pub(crate) use queue::{
-  op_kv_check_enqueue, op_kv_finish, op_kv_listen, op_kv_message, op_kv_queue_concurrency,
-  op_kv_receive, op_kv_release_listener,
+  op_kv_check_enqueue, op_kv_end_delivery, op_kv_listen, op_kv_message, op_kv_receive,
+  op_kv_release_listener,
 };
 pub(crate) use read::{
   op_kv_cursor, op_kv_get, op_kv_get_many, op_kv_list, op_kv_take_read, op_kv_turn, op_kv_wait_read,
 };
 pub(crate) use value::{op_kv_deserialize, op_kv_serialize};
-pub(crate) use watch::{op_kv_watch, op_kv_watch_changed, op_kv_watch_close, op_kv_watch_read};
+pub(crate) use watch::{op_kv_watch, op_kv_watch_close, op_kv_watch_next, op_kv_watch_take};
 pub(crate) use write::{op_kv_commit, op_kv_set, op_kv_try_commit, op_kv_wait_commit};
 
 /// What an op returns to JavaScript when the engine may have thrown on the way: a getter in a

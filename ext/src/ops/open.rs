@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use deno_core::error::ResourceError;
 use deno_core::{OpState, op2, v8};
-use kv_store::engine::{Backend, StoreError, Traced};
+use kv_store::engine::{Backend, ErrorKind, StoreError};
 use kv_store::sqlite;
-use kv_store::{KvError, Location};
+use kv_store::{KvError, Location, Store};
 
 use super::handle::{Handle, HandleObject, OpenHandles, WEIGHT_IN_MEMORY, WEIGHT_OF_FILE};
 use super::object::object;
@@ -43,15 +43,14 @@ fn allow(options: &KvOptions, location: Location) -> Result<Location, OpError> {
   };
   let location = match location {
     Location::File(path) => {
-      let cannot_open = |error: std::io::Error| {
-        KvError::Open(StoreError::CannotOpen {
-          path: path.clone(),
-          reason: error.to_string(),
-        })
+      let failed = |error: std::io::Error| {
+        let path = path.display();
+        let message = format!("unable to open database file: {path}: {error}");
+        KvError::Open(StoreError::new(ErrorKind::CannotOpen, message))
       };
-      Location::File(normalize(&path).map_err(cannot_open)?)
+      Location::File(normalize(&path).map_err(failed)?)
     }
-    memory => memory,
+    other => other,
   };
   hook(&location).map_err(OpError::Denied)
 }
@@ -117,13 +116,14 @@ pub async fn op_kv_open(
   #[string] path: Option<String>,
 ) -> Result<u32, OpError> {
   let options = state.borrow().borrow::<KvOptions>().clone();
-  let (backend, weight) = match (&path, &options.default_store) {
-    (None, Some(store)) => (store.backend().clone(), WEIGHT_OF_FILE),
+  let (store, weight) = match (&path, &options.default_store) {
+    (None, Some(store)) => (store.clone(), WEIGHT_OF_FILE),
     _ => {
       let (backend, weight) = open(path, &options).await?;
-      (Traced::new(backend), weight)
+      (Store::on(backend), weight)
     }
   };
+  let backend = store.backend().clone();
   let state = state.borrow();
   let open = state.borrow::<OpenHandles>();
   Ok(open.park(Handle::new(backend, weight, options, open)))
@@ -143,6 +143,17 @@ pub fn op_kv_opened<'s>(
   object(scope, &state, HandleObject(handle))
 }
 
+/// What a name means. Schemes that the embedder has an engine for are URLs; elsewhere such a name is a path.
+fn locate(name: &str, options: &KvOptions) -> Result<Location, OpError> {
+  if let Some((scheme, _)) = name.split_once(':')
+    && options.openers.contains_key(&scheme.to_ascii_lowercase())
+  {
+    let invalid = |error| KvError::InvalidUrl(name.into(), error);
+    return Ok(Location::Url(name.parse().map_err(invalid)?));
+  }
+  Ok(Location::parse(name)?)
+}
+
 /// Also returns what the database weighs.
 async fn open(
   path: Option<String>,
@@ -151,7 +162,7 @@ async fn open(
   let name = path.or_else(|| options.default_name.clone());
   let is_default = name.is_none();
   let asked = match name {
-    Some(name) => Location::parse(&[&options.name_prefix, name.as_str()].concat())?,
+    Some(name) => locate(&[&options.name_prefix, name.as_str()].concat(), options)?,
     None => Location::File(options.default_path.clone().ok_or(OpError::NoDefaultPath)?),
   };
   let location = allow(options, asked)?;
@@ -169,12 +180,16 @@ async fn open(
       };
       (opened, WEIGHT_OF_FILE)
     }
+    Location::Url(url) => {
+      let Some(opener) = options.openers.get(url.scheme()) else {
+        return Err(KvError::Remote(url.into()).into());
+      };
+      (opener(url).await, WEIGHT_OF_FILE)
+    }
     // The hook has put a location in its place that only a newer store knows.
     other => {
-      let error = StoreError::CannotOpen {
-        path: format!("{other:?}").into(),
-        reason: "no engine of this program opens it".into(),
-      };
+      let message = format!("unable to open {other:?}: no engine of this program opens it");
+      let error = StoreError::new(ErrorKind::Unsupported, message);
       return Err(KvError::Open(error).into());
     }
   };

@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::rc::Rc;
@@ -6,19 +6,15 @@ use std::sync::Arc;
 
 use deno_core::error::ResourceError;
 use deno_core::{GarbageCollected, OpState, op2, v8};
-use kv_store::engine::{
-  Answer, DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId, StoreError,
-};
-use kv_store::{KvError, Limits, ValueRef};
+use kv_store::engine::{DEFAULT_BACKOFF_MS, Enqueue, Listener};
+use kv_store::session::{Handed, Receiver};
+use kv_store::{Limits, ValueRef};
 
 use super::codec::Codec;
 use super::handle::{HandleObject, OpenHandles};
 use super::object::object;
 use super::{key, rethrow, value};
 use crate::error::OpError;
-
-/// `js/` hands messages over in one flat array: payload, delay, keysIfUndelivered, backoffSchedule.
-pub(super) const ENQUEUE_FIELDS: u32 = 4;
 
 /// Checks what Deno checks when a message is enqueued, before anything is committed.
 #[op2(reentrant)]
@@ -34,10 +30,6 @@ pub fn op_kv_check_enqueue<'s>(
     .and_then(|_| schedule(scope, &limits, backoff_schedule))
     .map(|_| v8::undefined(scope).into());
   rethrow(scope, result)
-}
-
-fn invalid<T>(message: String) -> Result<T, OpError> {
-  Err(KvError::InvalidEnqueue(message).into())
 }
 
 fn delay_ms(
@@ -57,25 +49,7 @@ fn delay_ms(
   }
   let shown = delay.to_rust_string_lossy(scope);
   let delay = delay.number_value(scope).unwrap_or(f64::NAN);
-  if delay.is_nan() {
-    return invalid("Delay cannot be NaN".into());
-  }
-  if delay < 0.0 {
-    return invalid(format!("Delay must be >= 0: received {shown}"));
-  }
-  let max = limits.queue_delay_ms;
-  if delay > max as f64 {
-    const DAY_MS: u64 = 86_400_000;
-    let most = if max.is_multiple_of(DAY_MS) {
-      format!("{} days", max / DAY_MS)
-    } else {
-      format!("{max} ms")
-    };
-    return invalid(format!(
-      "Delay cannot be greater than {most}: received {shown}"
-    ));
-  }
-  Ok(delay as u64)
+  Ok(limits.check_delay(delay, &shown)?)
 }
 
 fn schedule(
@@ -93,27 +67,15 @@ fn schedule(
       received: key::type_name(scope, backoff_schedule),
     });
   };
-  let max = limits.backoff_intervals;
-  if array.length() as usize > max {
-    return invalid(format!(
-      "Invalid backoffSchedule, max {max} intervals allowed"
-    ));
-  }
+  limits.check_backoff_count(array.length() as usize)?;
   let mut schedule = Vec::with_capacity(array.length() as usize);
   for index in 0..array.length() {
     let interval = array.get_index(scope, index).ok_or(OpError::Pending)?;
-    let ms = if interval.is_number() {
-      interval.number_value(scope).unwrap_or(f64::NAN)
-    } else {
-      f64::NAN
+    let ms = match interval.is_number() {
+      true => interval.number_value(scope).unwrap_or(f64::NAN),
+      false => f64::NAN,
     };
-    // Also false for NaN.
-    if !(0.0..=f64::from(limits.backoff_interval_ms)).contains(&ms) {
-      return invalid(format!(
-        "Invalid backoffSchedule, interval at index {index} is invalid"
-      ));
-    }
-    schedule.push(ms as u32);
+    schedule.push(limits.check_backoff_interval(index as usize, ms)?);
   }
   Ok(schedule)
 }
@@ -157,39 +119,60 @@ pub(super) fn enqueue<'s>(
 /// What is behind one call of `listenQueue`.
 pub(super) struct Listening {
   /// `None` when it has ended, and nothing is being delivered.
-  listener: RefCell<Option<Arc<dyn Listener>>>,
-  /// Messages that JavaScript has not asked for yet, and those that it is delivering, by number.
-  received: RefCell<HashMap<u32, Message>>,
-  delivering: RefCell<HashMap<u32, MessageId>>,
-  last_number: std::cell::Cell<u32>,
+  receiver: RefCell<Option<Rc<Receiver>>>,
+  /// Messages that handlers are at work on, by number.
+  delivering: RefCell<HashMap<u32, Handed>>,
+  last_number: Cell<u32>,
+  /// Nothing more is received: it ends with the last delivery.
+  is_over: Cell<bool>,
 }
 
 impl Listening {
-  pub(super) fn new(listener: Arc<dyn Listener>) -> Rc<Self> {
+  fn new(listener: Arc<dyn Listener>, most: usize) -> Rc<Self> {
     Rc::new(Self {
-      listener: RefCell::new(Some(listener)),
-      received: RefCell::default(),
+      receiver: RefCell::new(Some(Rc::new(Receiver::new(listener, most)))),
       delivering: RefCell::default(),
-      last_number: std::cell::Cell::default(),
+      last_number: Cell::default(),
+      is_over: Cell::default(),
     })
   }
 
-  fn listener(&self) -> Option<Arc<dyn Listener>> {
-    self.listener.borrow().clone()
+  fn receiver(&self) -> Option<Rc<Receiver>> {
+    self.receiver.borrow().clone()
   }
 
   /// Ends the wait for messages.
   pub(super) fn close(&self) {
-    if let Some(listener) = self.listener() {
-      listener.close();
+    if let Some(receiver) = self.receiver() {
+      receiver.close();
     }
   }
 
-  /// Lets go of the store. What is still being delivered goes to others.
+  /// Gives the store up. What is still being delivered goes to others.
   pub(super) fn release(&self) {
     self.close();
-    let listener = self.listener.borrow_mut().take();
-    drop(listener);
+    let delivering = self.delivering.take();
+    let receiver = self.receiver.borrow_mut().take();
+    drop((delivering, receiver));
+  }
+
+  /// The same once nothing is being delivered any more.
+  fn release_when_idle(&self) {
+    if self.is_over.get() && self.delivering.borrow().is_empty() {
+      self.release();
+    }
+  }
+
+  /// Takes messages in. Returns the number of the last, and how many there are.
+  fn take_in(&self, messages: Vec<Handed>) -> (u32, u32) {
+    let count = messages.len() as u32;
+    let mut delivering = self.delivering.borrow_mut();
+    for message in messages {
+      let number = self.last_number.get().wrapping_add(1);
+      self.last_number.set(number);
+      delivering.insert(number, message);
+    }
+    (self.last_number.get(), count)
   }
 }
 
@@ -214,7 +197,9 @@ pub fn op_kv_listen<'s>(
   #[cppgc] handle: &HandleObject,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let store = handle.0.store().map_err(|_| OpError::QueueClosed)?.clone();
-  let listening = Listening::new(store.listen());
+  let listener = store.listen()?;
+  let most = handle.0.queue_concurrency as usize;
+  let listening = Listening::new(listener, most);
   handle.0.add_listener(&listening);
   let open = state.borrow();
   open.borrow::<OpenHandles>().add_listener(&listening);
@@ -222,46 +207,24 @@ pub fn op_kv_listen<'s>(
   object(scope, &state, ListenerObject(listening))
 }
 
-/// How many handlers one call of `listenQueue` may have at work.
-#[op2(fast)]
-pub fn op_kv_queue_concurrency(#[cppgc] handle: &HandleObject) -> u32 {
-  handle.0.queue_concurrency
-}
-
-/// Waits for messages: the number of the last one, and how many there are. None: the queue is closed.
+/// Waits for room for messages, and for messages: the number of the last one, and how many there are. None: the queue
+/// is closed.
 #[op2]
 #[serde]
 pub fn op_kv_receive(
   #[cppgc] listener: &ListenerObject,
-  #[smi] max: u32,
 ) -> impl Future<Output = Result<(u32, u32), OpError>> + use<> {
   let listening = listener.0.clone();
   async move {
-    let answer = match listening.listener() {
-      Some(listener) => listener.receive(max as usize),
-      None => Answer::Now(Err(StoreError::Stopped)),
+    let Some(receiver) = listening.receiver() else {
+      return Ok((0, 0));
     };
-    let messages = match answer.wait().await {
-      Ok(messages) => messages,
-      Err(StoreError::Stopped) => return Ok((0, 0)),
-      Err(error) => return Err(error.into()),
-    };
-    let count = messages.len() as u32;
-    let mut last = listening.last_number.get();
-    for message in messages {
-      last = last.wrapping_add(1);
-      listening
-        .delivering
-        .borrow_mut()
-        .insert(last, message.id.clone());
-      listening.received.borrow_mut().insert(last, message);
-    }
-    listening.last_number.set(last);
-    Ok((last, count))
+    let messages = receiver.receive().await?;
+    Ok(messages.map_or((0, 0), |messages| listening.take_in(messages)))
   }
 }
 
-/// The value of a message that was received.
+/// The value of a message that was received, once.
 #[op2(reentrant)]
 pub fn op_kv_message<'s>(
   scope: &mut v8::PinScope<'s, '_>,
@@ -269,32 +232,40 @@ pub fn op_kv_message<'s>(
   #[smi] number: u32,
   codec: v8::Local<'s, v8::Object>,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
-  let message = listener.0.received.borrow_mut().remove(&number);
-  let message = message.ok_or(OpError::Closed(ResourceError::BadResourceId))?;
+  let payload = {
+    let mut delivering = listener.0.delivering.borrow_mut();
+    let message = delivering.get_mut(&number);
+    let message = message.ok_or(OpError::Closed(ResourceError::BadResourceId))?;
+    std::mem::take(&mut message.payload)
+  };
   v8::tc_scope!(let scope, scope);
-  let result = value::to_v8(scope, ValueRef::V8(&message.payload), &Codec::new(codec));
+  let result = value::to_v8(scope, ValueRef::V8(&payload), &Codec::new(codec));
   rethrow(scope, result)
 }
 
-/// Ends a delivery.
+/// Ends a delivery: the message is acked, or nacked.
 #[op2]
-pub fn op_kv_finish(
+pub fn op_kv_end_delivery(
   #[cppgc] listener: &ListenerObject,
   #[smi] number: u32,
   delivered: bool,
 ) -> impl Future<Output = Result<(), OpError>> + use<> {
   let listening = listener.0.clone();
-  let id = listening.delivering.borrow_mut().remove(&number);
-  let answer = match (listening.listener(), id) {
-    (Some(listener), Some(id)) => listener.finish(id, delivered),
-    // It was finished before.
-    _ => Answer::Now(Ok(())),
-  };
-  async move { Ok(answer.wait().await?) }
+  // `None`: it was ended before.
+  let message = listening.delivering.borrow_mut().remove(&number);
+  let end = message.map(|message| message.end(delivered));
+  async move {
+    if let Some(end) = end {
+      end.await?;
+    }
+    listening.release_when_idle();
+    Ok(())
+  }
 }
 
-/// Nothing is left to receive or to finish.
+/// Nothing is left to receive.
 #[op2(fast)]
 pub fn op_kv_release_listener(#[cppgc] listener: &ListenerObject) {
-  listener.0.release();
+  listener.0.is_over.set(true);
+  listener.0.release_when_idle();
 }

@@ -4,12 +4,13 @@ use std::rc::Rc;
 
 use deno_core::{op2, v8};
 use deno_error::JsErrorClass;
-use kv_store::engine::{Answer, Entries, EntryRef, ReadRange};
+use kv_store::engine::{Answer, Consistency, Entries, EntryRef, Held, ReadOptions, ReadRange};
 use kv_store::{KvError, Selector, Versionstamp};
 
 use super::codec::{Codec, view_bytes};
 use super::handle::{Handle, HandleObject};
 use super::key::{self, KeyDecoder, bytes_to_v8};
+use super::protocol::ENTRY_FIELDS;
 use super::value::versionstamp_to_v8;
 use super::{rethrow, value};
 use crate::error::{ClassedError, OpError};
@@ -24,13 +25,24 @@ fn point(
 
 /// Reads, if the handle is open and the keys are of a size that may be read. A range's end counts
 /// as a key: so a get takes one byte less, as in Deno.
-fn read(handle: &Handle, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Entries>>, OpError> {
+fn read(
+  handle: &Handle,
+  ranges: Vec<ReadRange>,
+  options: ReadOptions,
+) -> Result<Answer<Vec<Entries>>, OpError> {
   let store = handle.store()?;
   for range in &ranges {
     handle.limits.check_read_key(&range.start)?;
     handle.limits.check_read_key(&range.end)?;
   }
-  Ok(store.snapshot_read(ranges))
+  Ok(store.snapshot_read(ranges, options))
+}
+
+fn read_options(eventual: bool) -> ReadOptions {
+  ReadOptions::default().consistency(match eventual {
+    true => Consistency::Eventual,
+    false => Consistency::Strong,
+  })
 }
 
 /// Makes what `js/entry.js` makes entries of: key, value, versionstamp, one entry after another in
@@ -111,9 +123,6 @@ impl<'s, 'c> FlatEntries<'s, 'c> {
   }
 }
 
-/// Key, value, versionstamp.
-const ENTRY_FIELDS: usize = 3;
-
 /// A store may answer later. Then the caller gets a ticket, to wait with `op_kv_wait_read` and to
 /// give to `op_kv_take_read`.
 fn park<'s>(
@@ -130,11 +139,13 @@ pub fn op_kv_get<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   #[cppgc] handle: &HandleObject,
   key: v8::Local<'s, v8::Value>,
+  eventual: bool,
   codec: v8::Local<'s, v8::Object>,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
-  let result = get(scope, &handle, key, &Codec::new(codec));
+  let options = read_options(eventual);
+  let result = get(scope, &handle, key, options, &Codec::new(codec));
   rethrow(scope, result)
 }
 
@@ -142,6 +153,7 @@ fn get<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   handle: &Handle,
   key: v8::Local<'s, v8::Value>,
+  options: ReadOptions,
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let (encoded, parts) = key::encode_and_keep(scope, key)?;
@@ -150,11 +162,11 @@ fn get<'s>(
     let store = handle.store()?;
     // A range's end counts as a key, and is one byte longer.
     handle.limits.check_read_length(encoded.len() + 1)?;
-    store.get_at_once(&encoded)
+    store.get_at_once(&encoded, options)
   };
   let Some(found) = found else {
-    let answer = read(handle, vec![ReadRange::point(encoded)])?;
-    // A store that could not answer at once may by now; `js/` takes a ticket for both.
+    let answer = read(handle, vec![ReadRange::point(encoded)], options)?;
+    // An engine that could not answer at once may by now; `js/` takes a ticket for both.
     return Ok(park(scope, handle, answer));
   };
   let fields: [v8::Local<v8::Value>; ENTRY_FIELDS] = match found? {
@@ -179,11 +191,13 @@ pub fn op_kv_get_many<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   #[cppgc] handle: &HandleObject,
   keys: v8::Local<'s, v8::Value>,
+  eventual: bool,
   codec: v8::Local<'s, v8::Object>,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
-  let result = get_many(scope, &handle, keys, &Codec::new(codec));
+  let options = read_options(eventual);
+  let result = get_many(scope, &handle, keys, options, &Codec::new(codec));
   rethrow(scope, result)
 }
 
@@ -191,6 +205,7 @@ fn get_many<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   handle: &Handle,
   keys: v8::Local<'s, v8::Value>,
+  options: ReadOptions,
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let Ok(keys) = v8::Local::<v8::Array>::try_from(keys) else {
@@ -212,9 +227,9 @@ fn get_many<'s>(
   if ranges.len() > max {
     return Err(KvError::TooManyRanges(max).into());
   }
-  let answer = read(handle, ranges)?;
-  let Answer::Now(result) = answer else {
-    return Ok(park(scope, handle, answer));
+  let result = match read(handle, ranges, options)?.try_ready() {
+    Ok(result) => result,
+    Err(answer) => return Ok(park(scope, handle, answer)),
   };
   let mut entries = FlatEntries::with_capacity(asked.len(), codec);
   for (key, found) in asked.into_iter().zip(result?) {
@@ -226,22 +241,24 @@ fn get_many<'s>(
   Ok(entries.finish(scope))
 }
 
-/// The entries of `points`, flat, or a ticket. Where there is none, it has no key either.
-pub(super) fn read_points<'s>(
+/// What watched keys hold, flat. Where one is not set, there is no key either.
+pub(super) fn state_to_v8<'s>(
   scope: &mut v8::PinScope<'s, '_>,
-  handle: &Handle,
-  points: Vec<ReadRange>,
+  keys: &[Vec<u8>],
+  state: &[Option<Held>],
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
-  let count = points.len();
-  let answer = read(handle, points)?;
-  let Answer::Now(result) = answer else {
-    return Ok(park(scope, handle, answer));
-  };
-  let mut entries = FlatEntries::with_capacity(count, codec);
-  for found in result? {
-    match found.first() {
-      Some(entry) => entries.push(scope, entry)?,
+  let mut entries = FlatEntries::with_capacity(keys.len(), codec);
+  for (key, held) in keys.iter().zip(state) {
+    match held {
+      Some(held) => entries.push(
+        scope,
+        EntryRef {
+          key,
+          value: held.value.as_ref(),
+          versionstamp: held.versionstamp,
+        },
+      )?,
       None => {
         let undefined = v8::undefined(scope).into();
         entries.push_missing(scope, undefined);
@@ -289,21 +306,17 @@ pub fn op_kv_list<'s>(
   limit: f64,
   reverse: bool,
   #[string] cursor: Option<String>,
+  eventual: bool,
   codec: v8::Local<'s, v8::Object>,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
   let codec = Codec::new(codec);
   let result = selector(scope, prefix, start, end).and_then(|selector| {
-    list(
-      scope,
-      &handle,
-      &selector,
-      limit,
-      reverse,
-      cursor.as_deref(),
-      &codec,
-    )
+    // `js/` has checked that it is a positive integer; the conversion saturates.
+    let entries = NonZeroU32::new(limit as u32).unwrap_or(NonZeroU32::MIN);
+    let page = selector.page(cursor.as_deref(), entries, reverse, &handle.limits)?;
+    list(scope, &handle, page, read_options(eventual), &codec)
   });
   rethrow(scope, result)
 }
@@ -311,31 +324,21 @@ pub fn op_kv_list<'s>(
 fn list<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   handle: &Handle,
-  selector: &Selector,
-  limit: f64,
-  reverse: bool,
-  cursor: Option<&str>,
+  page: ReadRange,
+  options: ReadOptions,
   codec: &Codec<'s>,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
-  let (start, end) = selector.range(cursor, reverse)?;
-  let max = handle.limits.read_entries;
-  // `js/` has checked that it is a positive integer; a float holds the largest of them.
-  if limit > max as f64 {
-    return Err(KvError::TooManyEntries(max).into());
+  match handle
+    .store()?
+    .snapshot_read(vec![page], options)
+    .try_ready()
+  {
+    Ok(result) => {
+      let entries = result?.pop().unwrap_or_default();
+      range_to_v8(scope, &entries, codec)
+    }
+    Err(answer) => Ok(park(scope, handle, answer)),
   }
-  let limit = NonZeroU32::new(limit as u32).unwrap_or(NonZeroU32::MIN);
-  let range = ReadRange {
-    start,
-    end,
-    limit,
-    reverse,
-  };
-  let answer = read(handle, vec![range])?;
-  let Answer::Now(result) = answer else {
-    return Ok(park(scope, handle, answer));
-  };
-  let entries = result?.pop().unwrap_or_default();
-  range_to_v8(scope, &entries, codec)
 }
 
 fn range_to_v8<'s>(

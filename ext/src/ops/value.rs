@@ -7,16 +7,11 @@ use super::key::bytes_to_v8;
 // V8's own serializer is the fastest there is for its format. Other engines' write other formats.
 #[cfg(not(feature = "quickjs"))]
 use super::native_clone::{deserialize, serialize};
+use super::protocol::{KIND_BYTES, KIND_U64, KIND_V8};
 use super::rethrow;
 #[cfg(feature = "quickjs")]
 use super::structured_clone::{deserialize, serialize};
 use crate::error::OpError;
-
-/// How `js/` says what a value is: the encoding numbers of the database, so that one list serves
-/// both.
-const KIND_V8: i32 = 1;
-const KIND_U64: i32 = 2;
-const KIND_BYTES: i32 = 3;
 
 /// The JavaScript value of a stored one.
 pub(super) fn to_v8<'s>(

@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use deno_core::{GarbageCollected, OpState, op2, v8};
 use kv_store::KvError;
-use kv_store::engine::{ReadRange, Watcher};
+use kv_store::engine::Held;
+use kv_store::session::WatchStates;
 
 use super::codec::Codec;
 use super::handle::{Handle, HandleObject};
@@ -14,14 +15,15 @@ use crate::error::OpError;
 
 /// What is behind one call of `watch`.
 pub(super) struct Watching {
-  handle: Rc<Handle>,
   keys: Vec<Vec<u8>>,
-  watcher: Rc<Watcher>,
+  states: WatchStates,
+  /// The state that JavaScript has not taken yet.
+  next: RefCell<Option<Vec<Option<Held>>>>,
 }
 
 impl Watching {
   pub(super) fn close(&self) {
-    self.watcher.close();
+    self.states.close();
   }
 }
 
@@ -38,17 +40,18 @@ unsafe impl GarbageCollected for WatcherObject {
   }
 }
 
-/// Begins to watch keys.
+/// Begins to watch keys. With `raw`, also a state is told that is the same as the one before.
 #[op2(reentrant)]
 pub fn op_kv_watch<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   state: Rc<RefCell<OpState>>,
   #[cppgc] handle: &HandleObject,
   keys: v8::Local<'s, v8::Value>,
+  raw: bool,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let handle = handle.0.clone();
   v8::tc_scope!(let scope, scope);
-  let watching = watch(scope, &handle, keys)
+  let watching = watch(scope, &handle, keys, raw)
     .and_then(|watching| object(scope, &state, WatcherObject(RefCell::new(Some(watching)))));
   rethrow(scope, watching)
 }
@@ -57,6 +60,7 @@ fn watch(
   scope: &mut v8::PinScope<'_, '_>,
   handle: &Rc<Handle>,
   keys: v8::Local<v8::Value>,
+  raw: bool,
 ) -> Result<Rc<Watching>, OpError> {
   let keys = key::key_list(scope, keys)?;
   let max = handle.limits.watch_keys;
@@ -66,51 +70,54 @@ fn watch(
   for key in &keys {
     handle.limits.check_read_key(key)?;
   }
-  let watcher = Rc::new(handle.store()?.watch(keys.clone()));
+  let store = handle.store()?.clone();
   let watching = Rc::new(Watching {
-    handle: handle.clone(),
+    states: WatchStates::new(store, keys.clone(), raw)?,
     keys,
-    watcher,
+    next: RefCell::default(),
   });
   handle.add_watcher(&watching);
   Ok(watching)
 }
 
-/// Waits until a key may have changed. False once the handle is closed.
+/// Waits for the next state of the keys. False: the handle is closed, or there are no keys.
 #[op2]
-pub fn op_kv_watch_changed(#[cppgc] watcher: &WatcherObject) -> impl Future<Output = bool> + use<> {
+pub fn op_kv_watch_next(
+  #[cppgc] watcher: &WatcherObject,
+) -> impl Future<Output = Result<bool, OpError>> + use<> {
   let watching = watcher.0.borrow().clone();
   async move {
-    match watching {
-      Some(watching) => watching.watcher.changed().await,
-      None => false,
-    }
+    let Some(watching) = watching else {
+      return Ok(false);
+    };
+    let next = watching.states.next().await?;
+    let is_there = next.is_some();
+    *watching.next.borrow_mut() = next;
+    Ok(is_there)
   }
 }
 
-/// What the keys are now: their entries, flat, or a ticket.
+/// The state that was waited for: the entries of the keys, flat.
 #[op2(reentrant)]
-pub fn op_kv_watch_read<'s>(
+pub fn op_kv_watch_take<'s>(
   scope: &mut v8::PinScope<'s, '_>,
   #[cppgc] watcher: &WatcherObject,
   codec: v8::Local<'s, v8::Object>,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let watching = watcher.0.borrow().clone();
-  let Some(watching) = watching else {
+  let state = watching
+    .as_ref()
+    .and_then(|watching| watching.next.borrow_mut().take());
+  let (Some(watching), Some(state)) = (watching, state) else {
+    // It was closed meanwhile.
     return Ok(v8::null(scope).into());
   };
   v8::tc_scope!(let scope, scope);
-  let ranges = watching.keys.iter().cloned().map(ReadRange::point);
-  let result = read::read_points(
-    scope,
-    &watching.handle,
-    ranges.collect(),
-    &Codec::new(codec),
-  );
+  let result = read::state_to_v8(scope, &watching.keys, &state, &Codec::new(codec));
   rethrow(scope, result)
 }
 
-/// Lets go of the store.
+/// Gives the store up.
 #[op2(fast)]
 pub fn op_kv_watch_close(#[cppgc] watcher: &WatcherObject) {
   if let Some(watching) = watcher.0.borrow_mut().take() {

@@ -2,29 +2,18 @@ use std::future::Future;
 use std::rc::Rc;
 
 use deno_core::{op2, v8};
-use kv_store::engine::{Answer, AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
+use kv_store::engine::{AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
 use kv_store::{KvError, Versionstamp};
 
 use super::codec::Codec;
 use super::handle::{Handle, HandleObject};
-use super::queue::{self, ENQUEUE_FIELDS};
+use super::protocol::{CHECK_FIELDS, DELETE, ENQUEUE_FIELDS, MAX, MIN, MUTATION_FIELDS, SET, SUM};
+use super::queue;
 use super::{key, rethrow, value};
 use crate::error::{ClassedError, OpError};
 
 /// The last millisecond that Deno can express: the end of the year 262142.
 const LAST_EXPIRY_MS: f64 = 8_210_266_876_799_999.0;
-
-/// How `js/` numbers the types of mutation.
-const SET: i32 = 0;
-const DELETE: i32 = 1;
-const SUM: i32 = 2;
-const MIN: i32 = 3;
-const MAX: i32 = 4;
-
-/// `js/` hands mutations over in one flat array: key, type, kind of the value, value, `expireIn`.
-const MUTATION_FIELDS: u32 = 5;
-/// Checks: key, versionstamp.
-const CHECK_FIELDS: u32 = 2;
 
 /// Sets one key; `kind` says what `value` is. Returns what `op_kv_commit` does.
 #[op2(reentrant)]
@@ -56,8 +45,8 @@ pub fn op_kv_set<'s>(
   rethrow(scope, result)
 }
 
-/// Commits an atomic operation. Returns the versionstamp, null if a check failed, or a ticket to
-/// give to `op_kv_wait_commit`; a negative one is worth a try of `op_kv_try_commit` before.
+/// Commits an atomic operation. Returns the versionstamp, null if a check failed, or a ticket for
+/// `op_kv_try_commit` and `op_kv_wait_commit`.
 #[op2(reentrant)]
 pub fn op_kv_commit<'s>(
   scope: &mut v8::PinScope<'s, '_>,
@@ -126,13 +115,11 @@ fn submit<'s>(
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
   let store = handle.store()?;
   handle.limits.check_write(&write)?;
-  match store.atomic_write(write) {
-    Answer::Now(outcome) => outcome_to_v8(scope, outcome?),
-    Answer::Later(pending) => {
-      let is_alone = pending.is_alone();
-      let ticket = f64::from(handle.commits.park(Answer::Later(pending)));
-      let ticket = if is_alone { -ticket } else { ticket };
-      Ok(v8::Number::new(scope, ticket).into())
+  match store.atomic_write(write).try_ready() {
+    Ok(outcome) => outcome_to_v8(scope, outcome?),
+    Err(answer) => {
+      let ticket = handle.commits.park(answer);
+      Ok(v8::Integer::new_from_unsigned(scope, ticket).into())
     }
   }
 }
@@ -147,7 +134,7 @@ fn outcome_to_v8<'s>(
   }
 }
 
-/// Makes the commit under a ticket, if no other write waits: its versionstamp, or null if a check failed.
+/// Leads the commit under a ticket, if no other write waits: its versionstamp, or null if a check failed.
 /// `undefined`: to be waited for.
 #[op2]
 pub fn op_kv_try_commit<'s>(
@@ -155,7 +142,7 @@ pub fn op_kv_try_commit<'s>(
   #[cppgc] handle: &HandleObject,
   #[smi] ticket: u32,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
-  match handle.0.commits.try_now(ticket) {
+  match handle.0.commits.try_lead(ticket) {
     Some(outcome) => outcome_to_v8(scope, outcome?),
     None => Ok(v8::undefined(scope).into()),
   }

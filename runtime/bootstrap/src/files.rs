@@ -1,8 +1,7 @@
-//! The files of scripts, beside the databases of scripts.
+//! Keeps a script's file operations away from its open databases.
 //!
-//! A process that closes any descriptor of a file loses all POSIX locks it has on it. So a file that is open as a
-//! database is not opened by other means, and one that is open by other means is not opened as a database: another
-//! process, which sees no locks, would take itself for the only user.
+//! A process that closes any descriptor of a file loses all its POSIX locks on that file, and another process would
+//! take itself for the only user. So no file is open as a database and by other means at the same time.
 
 use std::cell::RefCell;
 use std::io;
@@ -31,7 +30,7 @@ fn file_id(path: &Path) -> Option<FileId> {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.dev(), metadata.ino()))
   }
-  // There, locks belong to the descriptor they were taken with.
+  // Outside Unix, a lock belongs to its descriptor, and closing another one does no harm.
   #[cfg(not(unix))]
   {
     let _ = path;
@@ -67,7 +66,7 @@ fn remember(path: &Path, file: &Rc<dyn File>) {
 /// For `KvOptions::open_hook`: refuses a database whose file the script has open.
 ///
 /// # Errors
-/// It has.
+/// The script has the file open.
 pub fn must_not_be_open_as_file(location: &Location) -> Result<Location, JsErrorBox> {
   if let Location::File(path) = location
     && let Some(id) = file_id(path)
@@ -87,7 +86,7 @@ pub fn must_not_be_open_as_file(location: &Location) -> Result<Location, JsError
   Ok(location.clone())
 }
 
-/// The real file system, but for files that are open as databases.
+/// The real file system, which refuses files that are open as databases.
 #[derive(Debug)]
 pub struct Files;
 

@@ -1,7 +1,7 @@
-//! What the `kv` runtime's snapshot is made of: its extensions, in order, with their ops and JS.
+//! The extensions in the `kv` runtime's snapshot, in order, with their ops and JS.
 //!
-//! A crate of its own because two programs need the very same list: `runtime/build.rs`, which
-//! makes the snapshot, and the runtime that starts from it.
+//! They have their own crate because two programs need the same list: `runtime/build.rs`, which makes the snapshot,
+//! and the runtime that starts from it.
 
 mod files;
 mod ops;
@@ -15,7 +15,7 @@ pub use deno_os::ExitCode;
 pub use files::must_not_be_open_as_file;
 pub use ops::{OutputGate, Script, TestEvents, TestSink, no_color};
 
-/// What the extensions need to know of the process. Nothing of it is in the snapshot.
+/// The extensions' configuration for one process. None of it goes into the snapshot.
 pub struct Config {
   /// The script that runs.
   pub script: Script,
@@ -89,16 +89,16 @@ pub fn extensions(config: Config) -> Vec<Extension> {
   ]
 }
 
-/// State that Deno's ops ask for and that no extension brings: `kv` has no permission system, a
-/// script may do what its user may do.
+/// Adds the permission state that Deno's ops require. `kv` has no permission system: a script may do whatever its
+/// user may.
 pub fn allow_all(state: &mut deno_core::OpState) {
   use deno_permissions::{PermissionsContainer, RuntimePermissionDescriptorParser};
   let parser = RuntimePermissionDescriptorParser::new(sys_traits::impls::RealSys);
   state.put(PermissionsContainer::allow_all(Arc::new(parser)));
 }
 
-/// Lets `Deno.exit()` close all databases first: what was written in an `unload` listener is committed, and each
-/// is one file.
+/// Makes `Deno.exit()` close all databases first, so that writes from an `unload` listener are committed and each
+/// database ends up as a single file.
 pub fn close_databases_on_exit(state: &mut deno_core::OpState) {
   let mut callbacks = deno_os::OpExitCallbacks::default();
   callbacks.push(Box::new(kv_ext::store::sqlite::close_all));

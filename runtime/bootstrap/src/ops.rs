@@ -131,15 +131,14 @@ pub fn op_kv_random_uuid() -> Result<String, RandomError> {
   )
 }
 
-/// Hears of what a script prints before it is printed: the test reporter marks where a test's
-/// output begins.
+/// Learns of output before a script prints it, so that the test reporter can mark where a test's output begins.
 pub trait OutputGate {
   /// Called before each piece of output.
   fn before_output(&self);
 }
 
-/// `console.log` and its kin. Deno's own op, but for the gate, and for a closed pipe: that ends
-/// the output and not the program.
+/// Prints for `console.log` and its kin. It differs from Deno's op in the gate, and in ignoring a closed pipe, which
+/// then ends only the output, not the program.
 #[op2(fast)]
 pub fn op_kv_print(
   state: &mut OpState,

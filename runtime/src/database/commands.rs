@@ -21,7 +21,7 @@ pub struct Request {
   pub creates: bool,
 }
 
-/// Does it; returns the exit code.
+/// Runs the command; returns the exit code.
 pub async fn run(database: &DatabaseArgs, request: Request) -> Result<i32> {
   let location = Location::new(database)?;
   if !request.creates {

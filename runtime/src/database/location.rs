@@ -7,13 +7,13 @@ use rusqlite::{Connection, OpenFlags};
 use crate::cli::DatabaseArgs;
 use crate::paths;
 
-/// Which database a command was given: a file, or that of a script.
+/// The database that a command works on: a file, or a script's default database.
 pub struct Location {
-  /// The script, if one was named: its default database it is.
+  /// The script, if the command named one; the database is its default database.
   pub script: Option<Url>,
   /// The path to open, if one was named.
   pub path: Option<String>,
-  /// The file, wherever it came from. None: it is in memory.
+  /// The database's file; `None` if it is in memory.
   pub file: Option<PathBuf>,
 }
 
@@ -47,7 +47,7 @@ impl Location {
   }
 
   /// # Errors
-  /// There is no such file: a command that reads makes none.
+  /// The file does not exist, and a command that only reads must not create it.
   pub fn must_exist(&self) -> Result<()> {
     match (&self.file, &self.script) {
       (Some(file), _) if file.exists() => Ok(()),
@@ -60,10 +60,10 @@ impl Location {
     }
   }
 
-  /// Whoever looks into a database of another program must not find tables of ours in it afterwards.
+  /// Refuses another program's database, so that looking into it does not add our tables.
   ///
   /// # Errors
-  /// The file holds something else.
+  /// The file is a database of another program.
   pub fn must_be_no_other(&self) -> Result<()> {
     match &self.file {
       Some(file) if file.is_file() && is_other(file).unwrap_or(false) => bail!(
@@ -83,7 +83,7 @@ impl Location {
   }
 }
 
-/// Whether the file has tables, and not ours. What else may be wrong with it is said when it is opened.
+/// Whether the file has tables, but none of ours. Opening the file reports any other problem.
 fn is_other(file: &Path) -> rusqlite::Result<bool> {
   let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
   connection.query_row(

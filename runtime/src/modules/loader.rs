@@ -17,9 +17,9 @@ use super::transpile::transpile;
 /// Loads modules from local files.
 pub struct FileLoader {
   config: Option<Config>,
-  /// Of what was transpiled, by module: stack traces name the lines that people have written.
+  /// Source maps of transpiled modules, so that stack traces name the original lines.
   source_maps: RefCell<HashMap<String, Vec<u8>>>,
-  /// What people have written, by module: an error shows the line.
+  /// Original sources, by module, so that an error can show the line.
   sources: RefCell<HashMap<String, String>>,
 }
 

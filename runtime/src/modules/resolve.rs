@@ -96,7 +96,7 @@ mod tests {
   }
 
   #[test]
-  fn what_is_not_on_this_machine_is_refused_with_advice() {
+  fn remote_modules_are_refused_with_advice() {
     for (name, what) in [
       ("https://deno.land/x.ts", "Remote modules"),
       ("npm:chalk@5", "npm packages"),

@@ -5,7 +5,7 @@ use deno_ast::{
 use deno_core::ModuleSpecifier;
 use deno_error::JsErrorBox;
 
-/// JavaScript, and the map back to what it was made from.
+/// JavaScript code, and its source map if it was transpiled.
 pub struct Transpiled {
   pub code: String,
   pub source_map: Option<Vec<u8>>,
@@ -42,7 +42,7 @@ pub fn transpile(
   let emitted = parsed
     .transpile(
       &TranspileOptions {
-        // Those of the language's proposal, as in Deno; engines don't have them yet.
+        // The decorators of the ECMAScript proposal, as in Deno; engines don't support them yet.
         decorators: DecoratorsTranspileOption::Ecma,
         ..TranspileOptions::default()
       },

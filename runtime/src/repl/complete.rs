@@ -10,13 +10,13 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::editor::Event;
 use super::source;
 
-/// Words that a name at the start of an expression may be.
+/// Keywords that complete a name at the start of an expression.
 const WORDS: [&str; 14] = [
   "async", "await", "class", "const", "delete", "false", "for", "function", "import", "let", "new",
   "null", "true", "typeof",
 ];
 
-/// What the line editor asks: does the input go on, and what may stand here?
+/// Answers the line editor's questions: is the input complete, and which names fit here?
 pub struct Helper {
   events: UnboundedSender<Event>,
 }

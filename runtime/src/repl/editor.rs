@@ -1,5 +1,5 @@
-//! Where input comes from: a terminal, with history and completion, or a pipe. Reading blocks, so it
-//! has a thread of its own, and timers and watches go on meanwhile.
+//! Reads input from a terminal, with history and completion, or from a pipe. Reading blocks, so it has its own thread,
+//! and timers and watches go on meanwhile.
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use super::source;
 pub enum Event {
   /// A whole input.
   Input(String),
-  /// What may stand after this, and a dot?
+  /// Asks for the names that may follow `path` and a dot.
   Complete {
     path: String,
     reply: mpsc::Sender<Vec<String>>,
@@ -68,7 +68,7 @@ impl Editor {
             }
           }
         };
-        // The session has ended, if nobody hears it.
+        // Sending fails only after the session has ended.
         let _ = events.send(event);
       }
     })
@@ -90,7 +90,7 @@ impl Editor {
   /// Shows the prompt, unless it is there.
   pub fn go_on(&mut self) {
     if !self.reads {
-      // Once the thread is gone, so are its events: `event` says so.
+      // Sending fails after the thread has ended, which `event` reports.
       self.reads = self.turns.send(()).is_ok();
     }
   }
@@ -137,7 +137,7 @@ fn edit(
       Err(ReadlineError::Eof) => Event::Ended,
       Err(error) => Event::Failed(error.to_string()),
     };
-    // The session has ended, if nobody hears it.
+    // Sending fails only after the session has ended.
     let _ = events.send(event);
   }
   Ok(())

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use deno_core::v8::IsolateHandle;
 use tokio::sync::Notify;
 
-/// Hears the signal on a thread of its own: the engine's may be in a loop without end.
+/// Waits for the signal on its own thread, since the engine's thread may be in an endless loop.
 pub struct Interrupts {
   isolate: IsolateHandle,
   evaluates: Arc<AtomicBool>,
@@ -52,13 +52,13 @@ impl Interrupts {
 
   /// Resolves when the evaluation is to stop.
   pub async fn stopped(&self) {
-    // A loop may have been stopped and over before anybody waited here: that notice is an old one.
+    // A notice may be left over from an earlier evaluation, one that was stopped before anything waited here.
     while self.evaluates.load(Ordering::SeqCst) {
       self.stopped.notified().await;
     }
   }
 
-  /// The evaluation is over; true if it was stopped. The engine may run again.
+  /// Marks the end of an evaluation and lets the engine run again; returns whether the evaluation was stopped.
   pub fn disarm(&self) -> bool {
     let was_stopped = !self.evaluates.swap(false, Ordering::SeqCst);
     if was_stopped {

@@ -17,8 +17,7 @@ use crate::paths;
 use editor::{Editor, Event};
 use session::{End, Session};
 
-/// Evaluates what is typed, or what comes through a pipe, to its end; returns the exit code: 1 if
-/// something that came through a pipe has thrown.
+/// Evaluates typed or piped input until it ends; returns the exit code, which is 1 if piped input threw.
 pub async fn repl(args: ReplArgs) -> Result<i32> {
   let location = Location::new(&DatabaseArgs {
     db: args.db,
@@ -57,7 +56,7 @@ pub async fn repl(args: ReplArgs) -> Result<i32> {
         }
       }
       Some(Event::Complete { path, reply }) => {
-        // Whoever asked has gone, if nobody hears it.
+        // Sending fails only if the editor has stopped waiting.
         let _ = reply.send(session.names(&path).await?);
       }
       Some(Event::Interrupted) if warned => break,
@@ -73,7 +72,7 @@ pub async fn repl(args: ReplArgs) -> Result<i32> {
   Ok(code)
 }
 
-/// A module in this folder: what the input imports is found from here.
+/// The URL of a module in this folder, which imports in the input resolve against.
 fn here() -> Result<Url> {
   let file = std::env::current_dir()?.join("$kv_repl.ts");
   paths::module_url(&file)

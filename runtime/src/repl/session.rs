@@ -36,7 +36,7 @@ impl Session {
   /// main module.
   pub async fn open(main_module: Url, path: Option<&str>, interactive: bool) -> Result<Self> {
     let mut worker = Worker::new(main_module.clone(), Vec::new(), |kv| kv)?;
-    // By the name of the main module: what the input imports is found from there.
+    // Named after the main module, so that imports in the input resolve against it.
     let functions = worker.functions(String::from(main_module), with_screenful!("repl/repl.js"))?;
     let interrupts = if interactive {
       let isolate = worker.runtime.v8_isolate().thread_safe_handle();
@@ -60,7 +60,7 @@ impl Session {
     Ok(session)
   }
 
-  /// Runs timers and whatever else goes on until the future is ready.
+  /// Runs the event loop until the future is ready.
   pub async fn while_waiting<T>(&mut self, future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     poll_fn(|context| {
@@ -111,7 +111,7 @@ impl Session {
         eprintln!("the promise is pending, and nothing is left that could settle it");
         End::Threw
       }
-      // Something else has thrown meanwhile.
+      // Other code, such as a timer, threw during the evaluation.
       Some(Err(error)) => {
         report(&error);
         End::Threw

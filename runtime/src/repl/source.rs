@@ -1,9 +1,9 @@
-//! From what a person has typed to a script that the engine evaluates.
+//! Turns typed input into a script that the engine evaluates.
 //!
-//! What is typed may be TypeScript, may `await`, import, and declare again what is declared. No mode
-//! of an engine does that which deno_core reaches on both: so the input becomes the body of an async
-//! function. Declarations at its top become assignments to global variables, and what the function
-//! returns is an object with the value of the last expression, so that a promise is not waited for.
+//! The input may be TypeScript, may `await` and import, and may declare a name again. deno_core offers no mode for that
+//! on both engines, so the input becomes the body of an async function. Its top-level declarations become assignments
+//! to global variables. The function returns the value of the last expression inside an object, so that a promise is
+//! not awaited.
 
 use deno_ast::swc::ast::{Decl, ObjectPatProp, Pat, Stmt, VarDecl, VarDeclKind};
 use deno_ast::swc::parser::error::SyntaxError;
@@ -42,7 +42,7 @@ pub fn script(input: &str) -> Result<String, String> {
   ))
 }
 
-/// Whether nothing is missing at the end: no bracket, template or comment is open.
+/// Whether the input is complete: no bracket, template or comment is left open.
 pub fn is_complete(input: &str) -> bool {
   match parse_input(input) {
     // Some errors don't keep the parser from going on.
@@ -54,7 +54,7 @@ pub fn is_complete(input: &str) -> bool {
   }
 }
 
-/// The parser has come to the end, and wanted more.
+/// Whether the parser reached the end and expected more.
 fn is_at_end(error: &ParseDiagnostic, input: &str) -> bool {
   let place = error
     .range()
@@ -82,7 +82,7 @@ fn parse(text: &str, media_type: MediaType) -> Result<ParsedSource, ParseDiagnos
   })
 }
 
-/// An object literal at the start of a line is meant as one, not as a block.
+/// Parses the input. An opening brace at its start begins an object literal if possible, not a block.
 fn parse_input(input: &str) -> Result<ParsedSource, ParseDiagnostic> {
   let trimmed = input.trim();
   if trimmed.starts_with('{')
@@ -101,7 +101,7 @@ fn javascript(input: &str) -> Result<String, String> {
     .transpile(
       &TranspileOptions {
         decorators: DecoratorsTranspileOption::Ecma,
-        // An import that nothing uses yet is used by the next input.
+        // Keeps unused imports: the next input may use them.
         verbatim_module_syntax: true,
         var_decl_imports: true,
         ..TranspileOptions::default()

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// The test files that the arguments mean, sorted within each folder: files as they are given,
-/// folders (or the current one) for what `deno test` finds in them.
+/// Returns the test files for the arguments: files as given, and in folders (by default the current one) the files that
+/// `deno test` finds, sorted within each folder.
 ///
 /// # Errors
 /// A path does not exist, or a folder can't be read.

@@ -21,7 +21,7 @@ struct Options {
   filter: Filter,
   /// A test that takes longer has failed.
   timeout: Option<Duration>,
-  /// Stop after so many failures.
+  /// Stop after this many failures.
   fail_fast: Option<usize>,
 }
 

@@ -22,7 +22,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-  /// The outcome of what has thrown this.
+  /// The outcome of a test or step that threw this error.
   pub fn failed(error: &JsError) -> Self {
     match (error.name.as_deref(), &error.message) {
       (Some("StepsFailed"), Some(message)) => Self::FailedSteps(message.clone()),
@@ -41,7 +41,7 @@ impl Outcome {
 struct Failure {
   title: String,
   text: String,
-  /// What came from no test at all.
+  /// The error came from outside any test.
   uncaught: bool,
 }
 
@@ -72,10 +72,9 @@ pub struct Reporter {
   failures: Vec<Failure>,
   /// The running test, and inside it the running steps.
   running: Vec<Running>,
-  /// Something of the script's was printed since the last line of ours.
+  /// The script has printed something since the reporter's last line.
   in_output: bool,
-  /// The line that the cursor stands on names this many levels of `running`, and waits for
-  /// their end.
+  /// The cursor is on the unfinished line of the test or step at this level of `running`.
   open_line: Option<usize>,
 }
 
@@ -132,7 +131,7 @@ impl Reporter {
   }
 
   pub fn step_begins(&mut self, depth: usize, name: &str, place: (u32, u32)) {
-    // A step that was not awaited may report after its parent: then it stands alone.
+    // A step that was not awaited may report after its parent has ended; then it appears on its own.
     self.running.truncate(depth.max(1));
     self.begin(name, place);
   }
@@ -204,7 +203,7 @@ impl Reporter {
     self.open_line = None;
   }
 
-  /// A test that could not run, or not to its end, for its file has failed.
+  /// Reports a test that did not run, or did not finish, because its file failed.
   pub fn cancelled(&mut self, name: &str) {
     self.end_output();
     self.end_line();
@@ -338,7 +337,7 @@ fn human(time: Duration) -> String {
   }
 }
 
-/// A report whose reader has gone is no reason to stop testing.
+/// Prints, ignoring errors: testing goes on even if nobody reads the report.
 fn print(text: &str) {
   let mut stdout = std::io::stdout();
   let _ = stdout

@@ -17,8 +17,8 @@ use super::watchdog::Watchdog;
 use crate::paths;
 use crate::worker::{CallArgument, Worker};
 
-/// How much longer than a test the watchdog waits: the timer should come first, for it leaves the
-/// runtime usable.
+/// How much longer than a test's timeout the watchdog waits. The timer should fire first, since it leaves the runtime
+/// usable.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A call of `Deno.test`.
@@ -77,7 +77,7 @@ impl OutputGate for Gate {
 /// Runs the file's tests and reports them.
 ///
 /// # Errors
-/// The runtime could not be made. What goes wrong in the file is reported, and no error here.
+/// The runtime can't be created. Failures in the file are reported, and are not errors here.
 pub async fn run(file: &Path, options: &Options, reporter: &Rc<RefCell<Reporter>>) -> Result<()> {
   let url = paths::module_url(file)?;
   let mut worker = Worker::new(url.clone(), Vec::new(), |kv| kv)?;
@@ -123,7 +123,7 @@ enum CallEnd {
   /// The event loop has nothing left to do, and the promise is pending.
   Stalled,
   TimedOut,
-  /// Something else in the file has thrown meanwhile.
+  /// Other code in the file threw during the call.
   Uncaught(CoreError),
 }
 
@@ -132,7 +132,7 @@ impl FileRun<'_> {
     self.options.timeout.map(|timeout| timeout + GRACE)
   }
 
-  /// Loads the file: what it does at the top level, and its calls of `Deno.test`.
+  /// Loads the file, which runs its top level and so its calls of `Deno.test`.
   async fn evaluate(&mut self) -> Result<(), CoreError> {
     self.watchdog.arm(self.watchdog_time());
     let evaluation = self.worker.evaluate_main_module();
@@ -192,7 +192,7 @@ impl FileRun<'_> {
     reporter.test_ends(&test.name, Duration::ZERO, Outcome::Ignored);
   }
 
-  /// Returns whether the file's runtime is of no further use.
+  /// Runs a test; returns whether the file's runtime is unusable afterwards.
   async fn run_one(&mut self, index: u32, test: &Registered) -> bool {
     self
       .reporter

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use deno_core::v8::IsolateHandle;
 
-/// Stops a script that does not come back to the event loop: `while (true)`. (What waits for a
-/// promise is stopped by a timer; this thread is for what no timer can interrupt.)
+/// Stops a script that never returns to the event loop, such as `while (true)`. A timer stops a test that waits for a
+/// promise; this thread stops code that no timer can interrupt.
 pub struct Watchdog {
   deadlines: mpsc::Sender<Option<Instant>>,
   has_bitten: Arc<AtomicBool>,
@@ -43,13 +43,13 @@ impl Watchdog {
     }
   }
 
-  /// From now on the script has so long.
+  /// Gives the script this much time, starting now.
   pub fn arm(&self, time: Option<Duration>) {
     // The thread lives as long as this value.
     let _ = self.deadlines.send(time.map(|time| Instant::now() + time));
   }
 
-  /// The script was stopped: its runtime is of no further use.
+  /// Whether the script was stopped, which makes its runtime unusable.
   pub fn has_bitten(&self) -> bool {
     self.has_bitten.load(Ordering::SeqCst)
   }

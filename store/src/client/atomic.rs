@@ -11,6 +11,7 @@ use crate::versionstamp::Versionstamp;
 /// An atomic operation, being put together: see [`Store::atomic`].
 ///
 /// What is wrong with an argument is said by [`commit`](Self::commit), which then stores nothing.
+#[derive(Debug)]
 #[must_use = "nothing happens before commit()"]
 pub struct Atomic {
   store: Store,
@@ -84,8 +85,13 @@ impl Atomic {
     self.mutate(key, MutationKind::Max(Value::U64(number)), None)
   }
 
+  /// Puts a message into the queue, with default options: it may be delivered at once.
+  pub fn enqueue(self, message: impl Into<Value>) -> Self {
+    self.enqueue_with(message, MessageOptions::default())
+  }
+
   /// Puts a message into the queue.
-  pub fn enqueue(mut self, message: impl Into<Value>, options: MessageOptions) -> Self {
+  pub fn enqueue_with(mut self, message: impl Into<Value>, options: MessageOptions) -> Self {
     let now_ms = self.store.clock.now_ms();
     match options.enqueue(message.into(), now_ms, &self.store.limits) {
       Ok(enqueue) => self.write.enqueues.push(enqueue),

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,12 +7,12 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
 
 use super::{Entry, Store};
-use crate::engine::{Entries, ReadRange, StoreError};
+use crate::engine::{Entries, StoreError};
 use crate::error::KvError;
 use crate::selector::Selector;
 
 /// Entries in a batch, where nobody says otherwise.
-const BATCH: u32 = 100;
+const BATCH: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 
 /// How [`Store::list`] reads: forward, all of it, in batches of 100 entries, unless it is told
 /// otherwise.
@@ -49,6 +50,12 @@ impl ListOptions {
   pub fn batch_size(mut self, entries: NonZeroU32) -> Self {
     self.batch = Some(entries);
     self
+  }
+}
+
+impl ListOptions {
+  fn batch(&self) -> NonZeroU32 {
+    self.batch.unwrap_or(BATCH)
   }
 }
 
@@ -100,35 +107,27 @@ impl List {
   /// Begins to read the next batch.
   fn read(&self) -> Result<BoxFuture<'static, Batch>, KvError> {
     let limits = &self.store.limits;
-    let batch = self.options.batch.map_or(BATCH, NonZeroU32::get);
-    if batch as usize > limits.read_entries {
-      return Err(KvError::TooManyEntries(limits.read_entries));
-    }
-    let reverse = self.options.reverse;
+    // Whatever is left to read: a batch that is too large is an error.
+    limits.check_page(self.options.batch())?;
     let cursor = match &self.last {
       Some(key) => Some(self.selector.cursor(key)?),
-      None => self
-        .options
-        .cursor
-        .clone()
-        .filter(|cursor| !cursor.is_empty()),
+      None => self.options.cursor.clone(),
     };
-    let (start, end) = self.selector.range(cursor.as_deref(), reverse)?;
-    limits.check_read_key(&start)?;
-    limits.check_read_key(&end)?;
-    let range = ReadRange {
-      start,
-      end,
-      limit: NonZeroU32::new(self.batch_entries()).unwrap_or(NonZeroU32::MIN),
-      reverse,
-    };
-    let answer = self.store.backend.snapshot_read(vec![range]);
+    let reverse = self.options.reverse;
+    let range = self
+      .selector
+      .page(cursor.as_deref(), self.batch_entries(), reverse, limits)?;
+    let answer = self
+      .store
+      .backend
+      .snapshot_read(vec![range], self.store.read_options);
     Ok(answer.wait().boxed())
   }
 
-  fn batch_entries(&self) -> u32 {
-    let batch = self.options.batch.map_or(BATCH, NonZeroU32::get);
-    u32::try_from(self.left).unwrap_or(u32::MAX).min(batch)
+  fn batch_entries(&self) -> NonZeroU32 {
+    let left = u32::try_from(self.left).unwrap_or(u32::MAX);
+    let left = NonZeroU32::new(left).unwrap_or(NonZeroU32::MIN);
+    left.min(self.options.batch())
   }
 
   fn end(&mut self) {
@@ -162,7 +161,7 @@ impl Stream for List {
             // One was asked for.
             list.batch = ranges.into_iter().next().unwrap_or_default();
             list.position = 0;
-            list.is_read = list.batch.len() < list.batch_entries() as usize;
+            list.is_read = list.batch.len() < list.batch_entries().get() as usize;
           }
           Err(error) => {
             list.end();
@@ -181,5 +180,14 @@ impl Stream for List {
         }
       }
     }
+  }
+}
+
+impl fmt::Debug for List {
+  fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct("List")
+      .field("selector", &self.selector)
+      .field("options", &self.options)
+      .finish_non_exhaustive()
   }
 }

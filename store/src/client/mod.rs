@@ -1,27 +1,34 @@
 //! The store from Rust, without JavaScript: typed keys and values around a [`Backend`].
 
 mod atomic;
+mod builder;
 mod entry;
 mod list;
 mod queue;
 mod select;
 mod watch;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use atomic::Atomic;
+pub use builder::Builder;
 pub use entry::Entry;
 pub use list::{List, ListOptions};
 pub use queue::{Deliveries, Delivery, MessageOptions};
 pub use watch::Watch;
 
-use crate::engine::{Backend, Clock, CommitOutcome, ReadRange, SystemClock, Traced};
+use crate::engine::{
+  Backend, Clock, CommitOutcome, Consistency, NoQueue, ReadOptions, ReadRange, Stats, SystemClock,
+  Traced,
+};
 use crate::error::KvError;
 use crate::key::Key;
 use crate::limits::Limits;
 use crate::selector::Selector;
+use crate::session::WatchStates;
 use crate::sqlite::{self, SqliteOptions};
 use crate::value::Value;
 use crate::versionstamp::Versionstamp;
@@ -57,29 +64,49 @@ pub struct Store {
   backend: Arc<dyn Backend>,
   limits: Limits,
   clock: Arc<dyn Clock>,
+  read_options: ReadOptions,
+}
+
+impl fmt::Debug for Store {
+  fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct("Store")
+      .field("limits", &self.limits)
+      .finish_non_exhaustive()
+  }
 }
 
 impl Store {
-  /// Opens a database file, or creates it.
+  /// Opens a database file, or creates it, with default options.
   ///
   /// It holds up the calling thread: for about a millisecond, or up to ten seconds while another
-  /// process has the file locked.
+  /// process has the file locked. [`builder`](Self::builder) has options, and opens without holding the thread up.
   ///
   /// # Errors
   /// [`KvError::Open`]: the folder does not exist, the path leads through a symbolic link, or the
   /// file is no database, one of a newer format, or locked.
   pub fn open(path: impl AsRef<Path>) -> Result<Self, KvError> {
-    Self::open_with(path, &SqliteOptions::default())
+    Self::builder(path).open_blocking()
   }
 
-  /// The same with options. Where the file is open in this process already, its clock and its timeout
-  /// stay those of whoever opened it first.
+  /// Options for opening a database file.
   ///
-  /// # Errors
-  /// As [`open`](Self::open).
-  pub fn open_with(path: impl AsRef<Path>, options: &SqliteOptions) -> Result<Self, KvError> {
-    let backend = sqlite::open_file(path.as_ref(), options).map_err(KvError::Open)?;
-    Ok(Self::new(backend, options.clock.clone()))
+  /// ```
+  /// use kv_store::{Durability, Store};
+  ///
+  /// # #[tokio::main(flavor = "current_thread")]
+  /// # async fn main() -> Result<(), kv_store::KvError> {
+  /// # let folder = tempfile::TempDir::new().unwrap();
+  /// # let file = folder.path().join("kv.sqlite3");
+  /// let store = Store::builder(file)
+  ///   .durability(Durability::Relaxed)
+  ///   .cache_size(64 << 20)
+  ///   .open()
+  ///   .await?;
+  /// # Ok(())
+  /// # }
+  /// ```
+  pub fn builder(path: impl AsRef<Path>) -> Builder {
+    Builder::new(path.as_ref())
   }
 
   /// An empty database in memory, which clones of the store share, and nobody else.
@@ -92,23 +119,32 @@ impl Store {
     Ok(Self::new(backend, options.clock))
   }
 
-  /// A store on a backend of another kind, or one that was opened with [`sqlite`](crate::sqlite).
+  /// A store on an engine of any kind, or one that was opened with [`sqlite`](crate::sqlite).
   pub fn on(backend: Arc<dyn Backend>) -> Self {
     Self::new(backend, Arc::new(SystemClock))
   }
 
   fn new(backend: Arc<dyn Backend>, clock: Arc<dyn Clock>) -> Self {
     Self {
+      limits: Limits::default().and(&backend.capabilities().limits),
       backend: Traced::new(backend),
-      limits: Limits::default(),
       clock,
+      read_options: ReadOptions::default(),
     }
   }
 
-  /// The same database with other limits than Deno's, for calls through the store returned.
+  /// The same database with other limits than Deno's, for calls through the store returned. The engine's own limits
+  /// hold in any case.
   #[must_use]
   pub fn with_limits(mut self, limits: Limits) -> Self {
-    self.limits = limits;
+    self.limits = limits.and(&self.backend.capabilities().limits);
+    self
+  }
+
+  /// The same database, read with this consistency through the store returned.
+  #[must_use]
+  pub fn with_consistency(mut self, consistency: Consistency) -> Self {
+    self.read_options = self.read_options.consistency(consistency);
     self
   }
 
@@ -117,13 +153,38 @@ impl Store {
     &self.backend
   }
 
+  /// What the engine has done since the database was opened in this process.
+  ///
+  /// ```
+  /// # fn main() -> Result<(), kv_store::KvError> {
+  /// # let folder = tempfile::TempDir::new().unwrap();
+  /// # let file = folder.path().join("kv.sqlite3");
+  /// let stats = kv_store::Store::open(file)?.stats();
+  /// println!("{} commits, the slowest took {:?}", stats.commits, stats.slowest_commit);
+  /// # Ok(())
+  /// # }
+  /// ```
+  pub fn stats(&self) -> Stats {
+    self.backend.stats()
+  }
+
+  /// Closes the database for all clones of this store, whose later calls fail. Returns when everything that was asked
+  /// for is committed; if nobody else in the process has the file open, it is closed then, and its log is moved into
+  /// it. Dropping the last clone does the same, on the thread that drops it.
+  ///
+  /// # Errors
+  /// The file can't be written.
+  pub async fn close(&self) -> Result<(), KvError> {
+    Ok(self.backend.close().wait().await?)
+  }
+
   /// The entry of a key, or `None`: it is not set, or has expired.
   ///
   /// # Errors
   /// The key is too large to read, or the file can't be read.
   pub async fn get(&self, key: impl Into<Key>) -> Result<Option<Entry>, KvError> {
     let key = self.read_key(&key.into())?;
-    if let Some(held) = self.backend.get_at_once(&key) {
+    if let Some(held) = self.backend.get_at_once(&key, self.read_options) {
       return held?.map(|held| Entry::of(&key, held)).transpose();
     }
     let mut found = self.read(vec![ReadRange::point(key)]).await?;
@@ -134,24 +195,30 @@ impl Store {
   ///
   /// # Errors
   /// As [`get`](Self::get), or there are more keys than [`Limits::read_ranges`].
-  pub async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, KvError> {
+  pub async fn get_many(
+    &self,
+    keys: impl IntoIterator<Item = Key>,
+  ) -> Result<Vec<Option<Entry>>, KvError> {
+    let keys = self.read_keys(keys)?;
     if keys.len() > self.limits.read_ranges {
       return Err(KvError::TooManyRanges(self.limits.read_ranges));
     }
-    self.read(self.points(keys)?).await
+    self
+      .read(keys.into_iter().map(ReadRange::point).collect())
+      .await
   }
 
-  /// The ranges of single keys.
-  fn points(&self, keys: &[Key]) -> Result<Vec<ReadRange>, KvError> {
-    keys
-      .iter()
-      .map(|key| self.read_key(key).map(ReadRange::point))
-      .collect()
+  fn read_keys(&self, keys: impl IntoIterator<Item = Key>) -> Result<Vec<Vec<u8>>, KvError> {
+    keys.into_iter().map(|key| self.read_key(&key)).collect()
   }
 
   /// Reads ranges of one key each.
   async fn read(&self, points: Vec<ReadRange>) -> Result<Vec<Option<Entry>>, KvError> {
-    let ranges = self.backend.snapshot_read(points).wait().await?;
+    let ranges = self
+      .backend
+      .snapshot_read(points, self.read_options)
+      .wait()
+      .await?;
     ranges
       .iter()
       .map(|range| range.first().map(Entry::decode).transpose())
@@ -235,7 +302,19 @@ impl Store {
   /// # Errors
   /// The message is too large, or the file can't be written.
   pub async fn enqueue(&self, message: impl Into<Value>) -> Result<Versionstamp, KvError> {
-    let enqueue = self.atomic().enqueue(message, MessageOptions::default());
+    self.commit_unchecked(self.atomic().enqueue(message)).await
+  }
+
+  /// The same with options.
+  ///
+  /// # Errors
+  /// As [`enqueue`](Self::enqueue), or an option is not allowed.
+  pub async fn enqueue_with(
+    &self,
+    message: impl Into<Value>,
+    options: MessageOptions,
+  ) -> Result<Versionstamp, KvError> {
+    let enqueue = self.atomic().enqueue_with(message, options);
     self.commit_unchecked(enqueue).await
   }
 
@@ -261,7 +340,7 @@ impl Store {
   /// # #[tokio::main(flavor = "current_thread")]
   /// # async fn main() -> Result<(), kv_store::KvError> {
   /// let store = Store::in_memory()?;
-  /// let mut changes = store.watch(vec![key!["status"]])?;
+  /// let mut changes = store.watch([key!["status"]])?;
   /// assert!(changes.next().await.unwrap()?[0].is_none());
   ///
   /// store.set(key!["status"], "ready").await?;
@@ -273,16 +352,18 @@ impl Store {
   ///
   /// # Errors
   /// There are more keys than [`Limits::watch_keys`], or one is too large to read.
-  pub fn watch(&self, keys: Vec<Key>) -> Result<Watch, KvError> {
+  pub fn watch(&self, keys: impl IntoIterator<Item = Key>) -> Result<Watch, KvError> {
+    let keys = self.read_keys(keys)?;
     if keys.len() > self.limits.watch_keys {
       return Err(KvError::TooManyKeys(self.limits.watch_keys));
     }
-    Ok(Watch::new(self.clone(), self.points(&keys)?))
+    let states = WatchStates::new(self.backend.clone(), keys.clone(), false)?;
+    Ok(Watch::new(states, keys))
   }
 
   /// Listens to the queue: a `Stream` of messages, each given to one of all who listen, in all
   /// processes. `most` are handed over at a time; those it has handed over and that are neither
-  /// [finished](Delivery::finish) nor [failed](Delivery::fail) count.
+  /// [acked](Delivery::ack) nor [nacked](Delivery::nack) count.
   ///
   /// ```
   /// use futures::StreamExt;
@@ -296,11 +377,13 @@ impl Store {
   /// let mut deliveries = store.listen(1);
   /// let delivery = deliveries.next().await.unwrap()?;
   /// assert_eq!(delivery.value.deserialize::<String>()?, "hello");
-  /// delivery.finish().await?;
+  /// delivery.ack().await?;
   /// # Ok(())
   /// # }
   /// ```
   pub fn listen(&self, most: usize) -> Deliveries {
-    Deliveries::new(self.backend.listen(), most)
+    let listener = self.backend.listen();
+    let listener = listener.unwrap_or_else(|error| Arc::new(NoQueue(error)));
+    Deliveries::new(listener, most)
   }
 }

@@ -1,92 +1,72 @@
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
 
-use super::{Entry, Store};
-use crate::engine::{ReadRange, Watcher};
+use super::Entry;
+use crate::engine::{Held, StoreError};
 use crate::error::KvError;
-use crate::versionstamp::Versionstamp;
+use crate::session::WatchStates;
 
-type Entries = Vec<Option<Entry>>;
+type State = Result<Option<Vec<Option<Held>>>, StoreError>;
 
-/// What the keys of a [`Store::watch`] are, as a `Stream`, which ends after an error.
+/// What the keys of a [`Store::watch`](super::Store::watch) hold, as a `Stream`, which ends after an error.
 pub struct Watch {
-  store: Store,
-  points: Vec<ReadRange>,
-  watcher: Arc<Watcher>,
-  /// The versionstamps of the entries that were handed out last.
-  last: Option<Vec<Option<Versionstamp>>>,
-  reading: Option<BoxFuture<'static, Result<Option<Entries>, KvError>>>,
+  states: Arc<WatchStates>,
+  keys: Vec<Vec<u8>>,
+  next: Option<BoxFuture<'static, State>>,
   is_over: bool,
 }
 
 impl Watch {
-  pub(super) fn new(store: Store, points: Vec<ReadRange>) -> Self {
-    let keys = points.iter().map(|point| point.start.clone()).collect();
+  pub(super) fn new(states: WatchStates, keys: Vec<Vec<u8>>) -> Self {
     Self {
-      watcher: Arc::new(store.backend.watch(keys)),
-      store,
-      points,
-      last: None,
-      reading: None,
+      states: Arc::new(states),
+      keys,
+      next: None,
       is_over: false,
     }
   }
 
-  /// Waits for a change, unless this is the first time, and reads. None: the database was closed.
-  fn read(&self) -> BoxFuture<'static, Result<Option<Entries>, KvError>> {
-    let (store, points, watcher) = (
-      self.store.clone(),
-      self.points.clone(),
-      self.watcher.clone(),
-    );
-    let is_first = self.last.is_none();
-    async move {
-      if !is_first && !watcher.changed().await {
-        return Ok(None);
-      }
-      store.read(points).await.map(Some)
-    }
-    .boxed()
+  fn decode(&self, state: Vec<Option<Held>>) -> Result<Vec<Option<Entry>>, KvError> {
+    let entries = self.keys.iter().zip(state);
+    entries
+      .map(|(key, held)| held.map(|held| Entry::of(key, held)).transpose())
+      .collect()
   }
 }
 
 impl Stream for Watch {
-  type Item = Result<Entries, KvError>;
+  type Item = Result<Vec<Option<Entry>>, KvError>;
 
   fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
     let watch = self.get_mut();
-    // No keys never change.
-    while !watch.is_over && !watch.points.is_empty() {
-      let mut reading = match watch.reading.take() {
-        Some(reading) => reading,
-        None => watch.read(),
-      };
-      let Poll::Ready(entries) = reading.poll_unpin(context) else {
-        watch.reading = Some(reading);
-        return Poll::Pending;
-      };
-      let entries = match entries {
-        Ok(Some(entries)) => entries,
-        Ok(None) => break,
-        Err(error) => {
-          watch.is_over = true;
-          return Poll::Ready(Some(Err(error)));
-        }
-      };
-      let stamps: Vec<_> = entries
-        .iter()
-        .map(|entry| entry.as_ref().map(|entry| entry.versionstamp))
-        .collect();
-      if watch.last.as_ref() != Some(&stamps) {
-        watch.last = Some(stamps);
-        return Poll::Ready(Some(Ok(entries)));
-      }
+    if watch.is_over {
+      return Poll::Ready(None);
     }
-    watch.is_over = true;
-    Poll::Ready(None)
+    let next = watch.next.get_or_insert_with(|| {
+      let states = watch.states.clone();
+      async move { states.next().await }.boxed()
+    });
+    let state = ready!(next.poll_unpin(context));
+    watch.next = None;
+    let item = match state {
+      Ok(Some(state)) => Some(watch.decode(state)),
+      Ok(None) => None,
+      Err(error) => Some(Err(error.into())),
+    };
+    watch.is_over = !matches!(item, Some(Ok(_)));
+    Poll::Ready(item)
+  }
+}
+
+impl fmt::Debug for Watch {
+  fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct("Watch")
+      .field("keys", &self.keys.len())
+      .finish_non_exhaustive()
   }
 }

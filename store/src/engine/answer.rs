@@ -1,44 +1,147 @@
-use std::future::poll_fn;
+//! The answer of a call, and who works for it.
+//!
+//! A point read that hits the page cache takes a few microseconds; waking another thread and coming back takes ten
+//! times as long. So an answer may be there at once, and an answer that is not there yet may be *led*: the caller that
+//! waits for it does the work itself, in place of the thread that else would. The rule:
+//!
+//! 1. The engine queues the work. It is done in any case, also if the answer is dropped.
+//! 2. [`Answer::wait`] lets other tasks of the event loop run once, so that what they ask for shares the work, and then
+//!    leads. [`Answer::wait_blocking`] leads at once.
+//! 3. [`Answer::try_lead`] is for an event loop that would wait for this one answer only: it leads if the work is
+//!    *lone*, that is, nothing else waits and nothing else did the last time.
+//! 4. A leader does no more than a caller with an event loop can spare. The rest is done by the engine's thread.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tracing::Span;
 
 use super::StoreError;
 use super::traced::report;
 
-/// What a store call returns: the result, when it is there already, or where it will come.
-///
-/// A point read that hits the page cache takes a few microseconds; waking another thread and
-/// coming back takes ten times as long. So a caller looks for `Now` first.
+/// What a call of an engine returns: the result, when it is there already, or the promise of it.
 #[must_use]
-pub enum Answer<T> {
-  /// The result is here.
-  Now(Result<T, StoreError>),
-  /// It is being worked on, or will be, also if nobody waits for it.
-  Later(Pending<T>),
+pub struct Answer<T> {
+  state: State<T>,
+  span: Span,
 }
 
+enum State<T> {
+  Ready(Result<T, StoreError>),
+  /// The engine works on it, or will; the caller may lead.
+  Queued {
+    receiver: oneshot::Receiver<Result<T, StoreError>>,
+    leader: Option<Arc<dyn Leader>>,
+  },
+  /// It is there when the future is.
+  Future(BoxFuture<'static, Result<T, StoreError>>),
+}
+
+/// Does the work that waits in an engine, on the thread of a caller that waits for it.
+pub(crate) trait Leader: Send + Sync {
+  /// Does what waits, if it takes no longer than a caller with an event loop can spare.
+  fn lead(&self);
+
+  /// Whether one piece of work waits, as it was the last time: then it is not worth waiting for others to share it.
+  fn is_lone(&self) -> bool {
+    false
+  }
+}
+
+/// Where the result of a queued call is put.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
 impl<T> Answer<T> {
+  /// The result is here.
+  pub fn ready(result: Result<T, StoreError>) -> Self {
+    Self::new(State::Ready(result))
+  }
+
+  /// The result comes from a future. It is polled only while somebody waits for the answer.
+  pub fn from_future(future: impl Future<Output = Result<T, StoreError>> + Send + 'static) -> Self {
+    Self::new(State::Future(future.boxed()))
+  }
+
+  /// The result comes by way of the [`Reply`]. `leader` is what a caller that waits can do for it.
+  pub(crate) fn queued(leader: Option<Arc<dyn Leader>>) -> (Reply<T>, Self) {
+    let (sender, receiver) = oneshot::channel();
+    (sender, Self::new(State::Queued { receiver, leader }))
+  }
+
+  fn new(state: State<T>) -> Self {
+    Self {
+      state,
+      span: Span::none(),
+    }
+  }
+
   /// Ends the span when the answer is there, and reports an error in it.
   pub(super) fn traced(mut self, span: Span) -> Self {
-    match &mut self {
-      Self::Now(result) => report(&span, result),
-      Self::Later(pending) => pending.span = span,
+    match &self.state {
+      State::Ready(result) => report(&span, result),
+      State::Queued { .. } | State::Future(_) => self.span = span,
     }
     self
+  }
+
+  /// The result, if it is there already.
+  ///
+  /// # Errors
+  /// The answer itself, to be waited for.
+  pub fn try_ready(self) -> Result<Result<T, StoreError>, Self> {
+    match self.state {
+      State::Ready(result) => Ok(result),
+      _ => Err(self),
+    }
+  }
+
+  /// The result, if it is there, or the caller's work for it is lone and takes no longer than an event loop can spare.
+  ///
+  /// # Errors
+  /// The answer itself, to be waited for.
+  pub fn try_lead(mut self) -> Result<Result<T, StoreError>, Self> {
+    let State::Queued { receiver, leader } = &mut self.state else {
+      return self.try_ready();
+    };
+    if let Some(leader) = leader
+      && leader.is_lone()
+    {
+      leader.lead();
+    }
+    match receiver.try_recv() {
+      Ok(result) => {
+        report(&self.span, &result);
+        Ok(result)
+      }
+      // Also if nobody is left to answer: waiting tells.
+      Err(_) => Err(self),
+    }
   }
 
   /// The result, as soon as it is there.
   ///
   /// # Errors
-  /// The call's own, or [`StoreError::Stopped`] if the thread that worked on it has ended.
+  /// The call's own, or one of kind [`Closed`](super::ErrorKind::Closed) if the thread that worked on it has ended.
   pub async fn wait(self) -> Result<T, StoreError> {
-    match self {
-      Self::Now(result) => result,
-      Self::Later(pending) => pending.wait().await,
-    }
+    let result = match self.state {
+      State::Ready(result) => return result,
+      State::Queued { receiver, leader } => {
+        if let Some(leader) = leader {
+          // Other tasks come first: what they ask for now shares the work.
+          yield_once().await;
+          leader.lead();
+        }
+        receiver.await.unwrap_or_else(|_| Err(StoreError::closed()))
+      }
+      State::Future(future) => future.await,
+    };
+    report(&self.span, &result);
+    result
   }
 
   /// The same, holding up the calling thread. Must not be called inside an async task.
@@ -46,75 +149,35 @@ impl<T> Answer<T> {
   /// # Errors
   /// As [`wait`](Self::wait).
   pub fn wait_blocking(self) -> Result<T, StoreError> {
-    match self {
-      Self::Now(result) => result,
-      Self::Later(pending) => pending.wait_blocking(),
-    }
-  }
-}
-
-/// Work that whoever waits for it may do, in place of the thread that else would: that saves waking
-/// the thread and being woken.
-pub trait Leader: Send + Sync {
-  /// Does what is waiting, if it takes no longer than a caller with an event loop can spare.
-  fn lead(&self);
-
-  /// Whether one thing waits, and as it was before: then it is not worth waiting for others to share the
-  /// work with.
-  fn is_lone(&self) -> bool {
-    false
-  }
-}
-
-/// A result that is not there yet. The work is done also if this is dropped.
-pub struct Pending<T> {
-  receiver: oneshot::Receiver<Result<T, StoreError>>,
-  leader: Option<Arc<dyn Leader>>,
-  span: Span,
-}
-
-impl<T> Pending<T> {
-  /// Whether it is worth trying to have the result [at once](Self::try_now).
-  pub fn is_lone(&self) -> bool {
-    self.leader.as_ref().is_some_and(|leader| leader.is_lone())
-  }
-
-  /// The result, if the work for it is alone, and takes no longer than the caller can spare.
-  pub fn try_now(mut self) -> Answer<T> {
-    if let Some(leader) = &self.leader
-      && leader.is_lone()
-    {
-      leader.lead();
-    }
-    match self.receiver.try_recv() {
-      Ok(result) => {
-        report(&self.span, &result);
-        Answer::Now(result)
+    let result = match self.state {
+      State::Ready(result) => return result,
+      State::Queued { receiver, leader } => {
+        if let Some(leader) = leader {
+          leader.lead();
+        }
+        let result = receiver.blocking_recv();
+        result.unwrap_or_else(|_| Err(StoreError::closed()))
       }
-      // Also if nobody is left to answer: waiting tells.
-      Err(_) => Answer::Later(self),
-    }
-  }
-
-  async fn wait(mut self) -> Result<T, StoreError> {
-    if let Some(leader) = self.leader.take() {
-      // Other tasks come first: what they ask for now shares the work.
-      yield_once().await;
-      leader.lead();
-    }
-    let result = self.receiver.await.unwrap_or(Err(StoreError::Stopped));
+      State::Future(future) => futures::executor::block_on(future),
+    };
     report(&self.span, &result);
     result
   }
+}
 
-  fn wait_blocking(self) -> Result<T, StoreError> {
-    if let Some(leader) = self.leader {
-      leader.lead();
+impl<T: fmt::Debug> fmt::Debug for Answer<T> {
+  fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match &self.state {
+      State::Ready(result) => f.debug_tuple("Ready").field(result).finish(),
+      State::Queued { .. } => f.write_str("Queued"),
+      State::Future(_) => f.write_str("Future"),
     }
-    let result = self.receiver.blocking_recv();
-    let result = result.unwrap_or(Err(StoreError::Stopped));
-    report(&self.span, &result);
-    result
+  }
+}
+
+impl<T> From<StoreError> for Answer<T> {
+  fn from(error: StoreError) -> Self {
+    Self::ready(Err(error))
   }
 }
 
@@ -129,19 +192,4 @@ async fn yield_once() {
     Poll::Pending
   })
   .await;
-}
-
-/// Where the result of a call is put.
-pub type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// A pair of the place for a result, and the answer that waits for it; `leader` says what waiting
-/// can do for it.
-pub fn answer_channel<T>(leader: Option<Arc<dyn Leader>>) -> (Reply<T>, Answer<T>) {
-  let (sender, receiver) = oneshot::channel();
-  let pending = Pending {
-    receiver,
-    leader,
-    span: Span::none(),
-  };
-  (sender, Answer::Later(pending))
 }

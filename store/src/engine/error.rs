@@ -1,96 +1,152 @@
-use std::path::PathBuf;
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::value::ValueDecodeError;
 
-/// Why a store call failed. Nothing of a failed write is stored.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-  /// The file can't be opened or created.
-  #[error("unable to open database file: {}: {reason}", path.display())]
-  CannotOpen {
-    /// The file.
-    path: PathBuf,
-    /// What stands in the way.
-    reason: String,
-  },
-  /// The file is there, and is something else than a SQLite database.
-  #[error("file is not a database: {}", path.display())]
-  NotADatabase {
-    /// The file.
-    path: PathBuf,
-  },
-  /// A later version of this library, or of Deno, has changed the file's tables.
-  #[error(
-    "the database {} has format version {found}; this program knows versions up to {known}: \
-     open it with a newer one. The file was left as it is", path.display()
-  )]
-  NewerFormat {
-    /// The file.
-    path: PathBuf,
-    /// Its version.
-    found: i64,
-    /// The newest version this program knows.
-    known: i64,
-  },
-  /// A write to a database whose file may only be read.
-  #[error("Can not write to a read-only database: {}", path.display())]
-  ReadOnly {
-    /// The file.
-    path: PathBuf,
-  },
-  /// The file was deleted, or another was put in its place, while it was open. What is written would be
-  /// in a file without a name.
-  #[error(
-    "the database file was deleted or replaced while it was open: {}. Nothing was written; open it \
-     again", path.display()
-  )]
-  Replaced {
-    /// The file.
-    path: PathBuf,
-  },
-  /// The log of the file was deleted, or another was put in its place, while it was open: a process that does
-  /// not see this one's locks has taken itself for the last user. Commits would go to a file without a name.
-  #[error(
-    "the log of the database was deleted or replaced while it was open: {}. The write was not kept; \
-     open the database again", path.display()
-  )]
-  LogReplaced {
-    /// The log.
-    path: PathBuf,
-  },
-  /// Another process kept the write lock for longer than the store waits.
-  #[error(
-    "database is locked: {}: another process has held its write lock for {waited_ms} ms. \
-     Nothing was written; try again", path.display()
-  )]
-  Locked {
-    /// The file.
-    path: PathBuf,
-    /// How long the store waited.
-    waited_ms: u64,
-  },
-  /// Anything else that SQLite reports: no space left, an I/O error, a damaged file.
-  #[error("{source}: {}", path.display())]
-  Sqlite {
-    /// The file, or `:memory:`.
-    path: PathBuf,
-    /// SQLite's own words.
-    source: Arc<rusqlite::Error>,
-  },
-  /// `sum`, `min` or `max` on values that can't be combined.
-  #[error("{0}")]
-  TypeMismatch(String),
-  /// A stored value that can't be read.
-  #[error(transparent)]
-  Value(Arc<ValueDecodeError>),
-  /// The thread that worked for this database has ended.
-  #[error("Database is closed.")]
-  Stopped,
+/// What kind of error a call of the store has ended with, for programs that handle kinds differently.
+///
+/// Unless a kind says otherwise, nothing of a failed write is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+  /// The database can't be opened or created.
+  CannotOpen,
+  /// There is something else than a database.
+  NotADatabase,
+  /// A later version of this library, or of Deno, has changed the format.
+  NewerFormat,
+  /// A write to a database that may only be read.
+  ReadOnly,
+  /// The database was deleted or replaced while it was open. Opening it again may help.
+  Replaced,
+  /// Somebody else has held a lock for longer than the engine waits. Trying again may help.
+  Locked,
+  /// Commits of others came in between again and again. Trying again may help.
+  Conflict,
+  /// There is no space left.
+  Full,
+  /// The database contradicts itself.
+  Damaged,
+  /// Reading or writing has failed: a disk, for one.
+  Io,
+  /// The database can't be reached at the moment: a network, a server. Trying again may help.
+  Unavailable,
+  /// The database does not accept the credentials, or they don't allow the call.
+  Unauthorized,
+  /// It is not known whether the write was committed: the connection broke after it was sent.
+  UnknownOutcome,
+  /// The engine can't do this.
+  Unsupported,
+  /// A `sum`, `min` or `max` of values that can't be combined.
+  TypeMismatch,
+  /// A stored value that can't be decoded.
+  Value,
+  /// The database or the handle is closed.
+  Closed,
+  /// Anything else.
+  Other,
+}
+
+/// Why a call of the store failed: a kind for programs, a message for people, and often the engine's own error as
+/// [`source`](Error::source).
+#[derive(Clone)]
+pub struct StoreError(Arc<Inner>);
+
+struct Inner {
+  kind: ErrorKind,
+  message: String,
+  source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl StoreError {
+  /// An error of this kind. The message stands on its own: scripts see nothing else.
+  pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    Self(Arc::new(Inner {
+      kind,
+      message: message.into(),
+      source: None,
+    }))
+  }
+
+  /// The same with the error that has caused it. The message should contain what is of use in it.
+  pub fn with_source(
+    kind: ErrorKind,
+    message: impl Into<String>,
+    source: impl Into<Box<dyn Error + Send + Sync>>,
+  ) -> Self {
+    Self(Arc::new(Inner {
+      kind,
+      message: message.into(),
+      source: Some(source.into()),
+    }))
+  }
+
+  /// The database or the handle is closed, with Deno's message.
+  pub fn closed() -> Self {
+    Self::new(ErrorKind::Closed, "Database is closed.")
+  }
+
+  /// The kind.
+  pub fn kind(&self) -> ErrorKind {
+    self.0.kind
+  }
+
+  /// Whether the database or the handle is closed.
+  pub fn is_closed(&self) -> bool {
+    self.kind() == ErrorKind::Closed
+  }
+
+  /// What is wrong with a stored value, for an error of kind [`Value`](ErrorKind::Value).
+  pub fn value_error(&self) -> Option<&ValueDecodeError> {
+    self.0.source.as_ref()?.downcast_ref()
+  }
+}
+
+impl fmt::Debug for StoreError {
+  fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct("StoreError")
+      .field("kind", &self.0.kind)
+      .field("message", &self.0.message)
+      .field("source", &self.0.source)
+      .finish()
+  }
+}
+
+impl fmt::Display for StoreError {
+  fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(&self.0.message)
+  }
+}
+
+impl Error for StoreError {
+  fn source(&self) -> Option<&(dyn Error + 'static)> {
+    let source = self.0.source.as_deref()?;
+    Some(source)
+  }
 }
 
 impl From<ValueDecodeError> for StoreError {
   fn from(error: ValueDecodeError) -> Self {
-    Self::Value(Arc::new(error))
+    Self::with_source(ErrorKind::Value, error.to_string(), error)
+  }
+}
+
+#[cfg(test)]
+mod tests {
+  use super::*;
+
+  #[test]
+  fn source_is_kept() {
+    let error = StoreError::from(ValueDecodeError::UnknownEncoding(7));
+    assert_eq!(error.kind(), ErrorKind::Value);
+    assert_eq!(error.to_string(), "The value encoding 7 is unknown.");
+    assert_eq!(
+      error.clone().value_error(),
+      Some(&ValueDecodeError::UnknownEncoding(7))
+    );
+    assert!(error.source().is_some());
+    assert!(StoreError::closed().is_closed());
+    assert!(StoreError::closed().value_error().is_none());
   }
 }

@@ -1,49 +1,58 @@
 //! The trait of storage engines, and what they share. [`sqlite`](crate::sqlite) is one.
 //!
-//! Plain Rust: nothing in here knows `deno_core` or a JavaScript engine. [`Backend`] is the whole
-//! vocabulary, and nothing above it may assume that there is a file: a remote or a distributed
-//! engine implements the same few calls.
+//! [`Backend`] is the whole vocabulary. Nothing above it may assume that there is a file: a remote or a distributed
+//! engine implements the same few calls. Nothing below it knows JavaScript. The crate `kv_conformance` tests what every
+//! engine must do.
 
 mod answer;
+mod capabilities;
 mod clock;
 mod durability;
 mod entries;
 mod error;
 pub mod number;
 mod queue;
-
+mod read;
+mod stats;
 mod traced;
 mod watch;
 mod write;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-pub use answer::{Answer, Leader, Pending, Reply, answer_channel};
+pub use answer::Answer;
+pub(crate) use answer::{Leader, Reply};
+pub use capabilities::Capabilities;
 pub use clock::{Clock, SystemClock};
 pub use durability::Durability;
 pub use entries::{Entries, EntryRef};
-pub use error::StoreError;
-pub use queue::{DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId};
-pub use traced::Traced;
-pub use watch::{Signal, Watcher};
+pub use error::{ErrorKind, StoreError};
+pub use queue::{DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId, NoQueue};
+pub use read::{Consistency, Held, ReadOptions, ReadRange};
+pub use stats::Stats;
+pub(crate) use traced::Traced;
+pub use watch::{Change, Notifier, Watcher};
 pub use write::{AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
 
-use crate::value::Value;
-use crate::versionstamp::Versionstamp;
-
-/// One open database. Handles of the same database may share what is behind them.
+/// One handle on an open database. Handles of the same database may share what is behind them.
+///
+/// Calls on a handle happen in the order in which they are made, whether or not their answers were waited for: a read
+/// sees the writes that were asked for before it.
 pub trait Backend: Send + Sync {
   /// Reads all `ranges` from one snapshot: no commit is seen in one of them and not in another.
   /// Entries that have expired are not there.
   ///
   /// The answer is there at once when the read is small, so that the caller need not wait.
-  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>>;
+  fn snapshot_read(&self, ranges: Vec<ReadRange>, options: ReadOptions) -> Answer<Vec<Entries>>;
 
   /// What one key holds, if it can be had at once: what `snapshot_read` finds, and less around it.
   /// `None`: ask `snapshot_read`.
-  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
-    let _ = key;
+  fn get_at_once(
+    &self,
+    key: &[u8],
+    options: ReadOptions,
+  ) -> Option<Result<Option<Held>, StoreError>> {
+    let _ = (key, options);
     None
   }
 
@@ -51,57 +60,34 @@ pub trait Backend: Send + Sync {
   /// The answer comes when the commit is durable, in the sense of the [`Durability`] that the store
   /// was opened with.
   ///
-  /// After an error nothing of `write` is stored.
+  /// After an error nothing of `write` is stored, but for one of kind
+  /// [`UnknownOutcome`](ErrorKind::UnknownOutcome).
   fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome>;
 
-  /// Watches keys, encoded: whoever commits a change to one of them, in this process or another,
-  /// and when one expires.
-  fn watch(&self, keys: Vec<Vec<u8>>) -> Watcher;
+  /// Watches keys, encoded: a commit that changes one of them, in this process or another, is a change, and so is the
+  /// expiry of one.
+  ///
+  /// # Errors
+  /// The engine can't watch. What happens later, [`Watcher::changed`] tells.
+  fn watch(&self, keys: Vec<Vec<u8>>) -> Result<Watcher, StoreError>;
 
-  /// Listens to the queue: each message is given to one of all who listen, in all processes.
-  fn listen(&self) -> Arc<dyn Listener>;
-}
+  /// Listens to the queue: each message is given to one of all listeners, in all processes.
+  ///
+  /// # Errors
+  /// The engine has no queue. What happens later, [`Listener::receive`] tells.
+  fn listen(&self) -> Result<Arc<dyn Listener>, StoreError>;
 
-/// Keys `start..end`, encoded, of which the first `limit` are read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadRange {
-  /// The first key.
-  pub start: Vec<u8>,
-  /// The key to stop before.
-  pub end: Vec<u8>,
-  /// How many entries to read at most.
-  pub limit: NonZeroU32,
-  /// From the end to the start.
-  pub reverse: bool,
-}
+  /// Closes the handle: later calls fail with [`ErrorKind::Closed`]. The answer comes when what was asked of it is
+  /// done, and, if this was the last handle, the database is closed. Dropping a handle closes it too.
+  fn close(&self) -> Answer<()>;
 
-impl ReadRange {
-  /// The range that holds `key` and nothing else.
-  pub fn point(key: Vec<u8>) -> Self {
-    // No key sorts between a key and the same bytes followed by a zero.
-    let mut end = Vec::with_capacity(key.len() + 1);
-    end.extend_from_slice(&key);
-    end.push(0);
-    Self {
-      start: key,
-      end,
-      limit: NonZeroU32::MIN,
-      reverse: false,
-    }
+  /// What the engine takes, and what it can't do.
+  fn capabilities(&self) -> Capabilities {
+    Capabilities::default()
   }
 
-  /// The key, if no other key fits the range.
-  pub fn as_point(&self) -> Option<&[u8]> {
-    let is_point = self.end.split_last() == Some((&0, &self.start));
-    is_point.then_some(&self.start)
+  /// What the engine has done so far.
+  fn stats(&self) -> Stats {
+    Stats::default()
   }
-}
-
-/// What a key that is set holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-  /// The value.
-  pub value: Value,
-  /// The commit that last wrote the key.
-  pub versionstamp: Versionstamp,
 }

@@ -2,14 +2,14 @@
 
 use num_bigint::BigInt;
 
-use super::{MutationKind, StoreError};
+use super::{ErrorKind, MutationKind, StoreError};
 use crate::value::Value;
 use crate::wire::{MalformedError, Reader, Writer, tag};
 
 /// The value that a `sum`, `min` or `max` stores over `stored`, the value that the key holds.
 ///
 /// # Errors
-/// [`StoreError::TypeMismatch`] if the two can't be combined, with Deno's message, or the stored value can't be decoded.
+/// Of kind [`TypeMismatch`](ErrorKind::TypeMismatch) if the two can't be combined, with Deno's message, or the stored value can't be decoded.
 /// So it is for any other kind of mutation, which combines nothing.
 pub fn combine(kind: &MutationKind, stored: Option<Value>) -> Result<Value, StoreError> {
   if let Some(error) = stored
@@ -61,7 +61,7 @@ fn sum(stored: Option<Value>, operand: &Value) -> Result<Value, StoreError> {
 }
 
 fn refuse<T>(message: impl Into<String>) -> Result<T, StoreError> {
-  Err(StoreError::TypeMismatch(message.into()))
+  Err(StoreError::new(ErrorKind::TypeMismatch, message))
 }
 
 /// A number as `sum` sees it.
@@ -124,7 +124,10 @@ impl Number {
 }
 
 fn cannot_sum(stored: &str, operand: &str) -> StoreError {
-  StoreError::TypeMismatch(format!("Cannot sum {stored} with {operand}"))
+  StoreError::new(
+    ErrorKind::TypeMismatch,
+    format!("Cannot sum {stored} with {operand}"),
+  )
 }
 
 /// The number that a clone is, if it is one.

@@ -1,4 +1,4 @@
-use super::Answer;
+use super::{Answer, StoreError};
 
 /// A message for the queue, delivered at least once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,11 +16,11 @@ pub struct Enqueue {
 /// The intervals of a message that names none: 0.1, 1, 5, 30 and 60 seconds.
 pub const DEFAULT_BACKOFF_MS: [u32; 5] = [100, 1_000, 5_000, 30_000, 60_000];
 
-/// A message that was handed over. It is this process's until it is finished: while the process
+/// A message that was handed over, under a lease: it is this process's until it is acked or nacked. While the process
 /// lives nobody else gets it, and when it dies somebody does, within five seconds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Message {
-  /// What [`Listener::finish`] needs to know it by.
+  /// By this id [`Listener::ack`] and [`Listener::nack`] know it.
   pub id: MessageId,
   /// The value, in V8's wire format.
   pub payload: Vec<u8>,
@@ -47,22 +47,45 @@ impl MessageId {
   }
 }
 
-/// Somebody who listens to the queue. Dropping it ends that; messages it has not been given go to
-/// others.
+/// A listener of the queue. Dropping it ends the listening; messages that it was handed and has neither acked nor
+/// nacked go to others, with their whole backoff schedule.
 pub trait Listener: Send + Sync {
   /// The next messages, in the order they are due, at least one and at most `max`: as soon as one
   /// is due. `max` is at least one.
   ///
   /// # Errors
-  /// The listener or the database was closed ([`StoreError::Stopped`](super::StoreError::Stopped)),
-  /// or the file can't be written.
+  /// The listener or the database was closed ([`ErrorKind::Closed`](super::ErrorKind::Closed)),
+  /// or the database can't be written.
   fn receive(&self, max: usize) -> Answer<Vec<Message>>;
 
-  /// Ends a delivery. A message that was delivered is removed; one that was not goes back to the
-  /// queue for the next interval of its schedule, or, after the last, to its `keys_if_undelivered`.
-  fn finish(&self, id: MessageId, delivered: bool) -> Answer<()>;
+  /// The message was delivered: it is removed.
+  fn ack(&self, id: MessageId) -> Answer<()>;
+
+  /// The message was not delivered: it goes back to the queue for the next interval of its schedule, or, after the
+  /// last, to its `keys_if_undelivered`.
+  fn nack(&self, id: MessageId) -> Answer<()>;
 
   /// Ends all that waits in `receive`, or will, with an error. Messages that were handed over can still be
-  /// finished.
+  /// acked and nacked.
   fn close(&self);
+}
+
+/// A listener of an engine, or of a database, that has no queue: every call fails.
+#[derive(Debug)]
+pub struct NoQueue(pub StoreError);
+
+impl Listener for NoQueue {
+  fn receive(&self, _max: usize) -> Answer<Vec<Message>> {
+    self.0.clone().into()
+  }
+
+  fn ack(&self, _id: MessageId) -> Answer<()> {
+    self.0.clone().into()
+  }
+
+  fn nack(&self, _id: MessageId) -> Answer<()> {
+    self.0.clone().into()
+  }
+
+  fn close(&self) {}
 }

@@ -3,15 +3,15 @@ use std::sync::Arc;
 use tracing::{Level, Span, span};
 
 use super::{
-  Answer, AtomicWrite, Backend, CommitOutcome, Entries, Held, Listener, Message, MessageId,
-  ReadRange, StoreError, Watcher,
+  Answer, AtomicWrite, Backend, Capabilities, CommitOutcome, Entries, Held, Listener, Message,
+  MessageId, ReadOptions, ReadRange, Stats, StoreError, Watcher,
 };
 
 /// A backend whose calls are `tracing` spans, of target `kv_store` and level debug, from the call to its
 /// answer: so a subscriber sees how long each took. Errors are events of level warn inside them.
 ///
 /// With no subscriber that wants them, a call costs one comparison more.
-pub struct Traced(Arc<dyn Backend>);
+pub(crate) struct Traced(Arc<dyn Backend>);
 
 macro_rules! operation {
   ($operation:literal $(, $field:ident = $value:expr)*) => {
@@ -31,21 +31,25 @@ impl Traced {
 pub(super) fn report<T>(span: &Span, result: &Result<T, StoreError>) {
   if let Err(error) = result
     // The end of a wait, and no fault.
-    && !matches!(error, StoreError::Stopped)
+    && !error.is_closed()
   {
     span.in_scope(|| tracing::warn!(target: "kv_store", %error, "failed"));
   }
 }
 
 impl Backend for Traced {
-  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>> {
+  fn snapshot_read(&self, ranges: Vec<ReadRange>, options: ReadOptions) -> Answer<Vec<Entries>> {
     let span = operation!("kv.read", ranges = ranges.len());
-    self.0.snapshot_read(ranges).traced(span)
+    self.0.snapshot_read(ranges, options).traced(span)
   }
 
-  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
+  fn get_at_once(
+    &self,
+    key: &[u8],
+    options: ReadOptions,
+  ) -> Option<Result<Option<Held>, StoreError>> {
     let span = operation!("kv.get");
-    let found = span.in_scope(|| self.0.get_at_once(key));
+    let found = span.in_scope(|| self.0.get_at_once(key, options));
     if let Some(result) = &found {
       report(&span, result);
     }
@@ -62,13 +66,27 @@ impl Backend for Traced {
     self.0.atomic_write(write).traced(span)
   }
 
-  fn watch(&self, keys: Vec<Vec<u8>>) -> Watcher {
-    let _span = operation!("kv.watch", keys = keys.len()).entered();
-    self.0.watch(keys)
+  fn watch(&self, keys: Vec<Vec<u8>>) -> Result<Watcher, StoreError> {
+    let span = operation!("kv.watch", keys = keys.len());
+    let watcher = span.in_scope(|| self.0.watch(keys));
+    report(&span, &watcher);
+    watcher
   }
 
-  fn listen(&self) -> Arc<dyn Listener> {
-    Arc::new(TracedListener(self.0.listen()))
+  fn listen(&self) -> Result<Arc<dyn Listener>, StoreError> {
+    Ok(Arc::new(TracedListener(self.0.listen()?)))
+  }
+
+  fn close(&self) -> Answer<()> {
+    self.0.close().traced(operation!("kv.close"))
+  }
+
+  fn capabilities(&self) -> Capabilities {
+    self.0.capabilities()
+  }
+
+  fn stats(&self) -> Stats {
+    self.0.stats()
   }
 }
 
@@ -79,9 +97,12 @@ impl Listener for TracedListener {
     self.0.receive(max).traced(operation!("kv.receive"))
   }
 
-  fn finish(&self, id: MessageId, delivered: bool) -> Answer<()> {
-    let span = operation!("kv.finish", delivered = delivered);
-    self.0.finish(id, delivered).traced(span)
+  fn ack(&self, id: MessageId) -> Answer<()> {
+    self.0.ack(id).traced(operation!("kv.ack"))
+  }
+
+  fn nack(&self, id: MessageId) -> Answer<()> {
+    self.0.nack(id).traced(operation!("kv.nack"))
   }
 
   fn close(&self) {

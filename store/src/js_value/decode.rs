@@ -1,10 +1,10 @@
 use super::{JsValue, JsValueError};
 use crate::wire::{MalformedError, Reader, tag};
 
-/// As much as the stack of any thread has room for.
+/// The deepest nesting that fits on any thread's stack.
 const DEEPEST: usize = 200;
 
-/// The value a clone holds. Whatever the bytes are, the answer is a value or an error.
+/// Decodes the value in a clone. Arbitrary bytes yield a value or an error, never a panic.
 pub(super) fn value_of(bytes: &[u8]) -> Result<JsValue, JsValueError> {
   let mut decoder = Decoder {
     reader: Reader::new(bytes)?,
@@ -17,8 +17,8 @@ pub(super) fn value_of(bytes: &[u8]) -> Result<JsValue, JsValueError> {
   decoder.value()
 }
 
-/// An object that is referred to is read once more. References to references could make a small clone a
-/// huge value: all that is read is so many times the clone's size at most.
+/// The decoder reads an object again for each reference to it. Nested references could turn a small clone into a huge
+/// value, so these reads are limited to this many times the clone's size.
 const COPIES: usize = 16;
 
 impl From<MalformedError> for JsValueError {
@@ -64,7 +64,7 @@ impl Decoder<'_> {
     Ok(value)
   }
 
-  /// Only hands on: what is called for nested values must not take much of the stack.
+  /// Only dispatches: functions that recurse into nested values must use little stack.
   fn tagged(&mut self, tag: u8) -> Result<JsValue> {
     match tag {
       tag::OBJECT => self.object(Self::plain_object),
@@ -139,7 +139,7 @@ impl Decoder<'_> {
     Ok(object)
   }
 
-  /// An object begins; its number.
+  /// Registers an object that begins here; returns its number.
   fn begin(&mut self) -> usize {
     self.objects.push(Object {
       start: self.start,
@@ -168,7 +168,7 @@ impl Decoder<'_> {
     Ok(copy)
   }
 
-  /// The number that closes an object must be that of its parts.
+  /// Checks that the count at the end of an object is the number of its parts.
   fn expect(&mut self, count: usize) -> Result<()> {
     (self.reader.varint32()? as usize == count)
       .then_some(())
@@ -216,7 +216,7 @@ impl Decoder<'_> {
     let elements = (0..length)
       .map(|_| self.value())
       .collect::<Result<Vec<_>>>()?;
-    // What else an array has of properties is left out.
+    // Properties other than the elements are dropped.
     let properties = self.properties(tag::DENSE_ARRAY_END)?;
     self.expect(properties.len())?;
     self.expect(length)?;
@@ -228,12 +228,12 @@ impl Decoder<'_> {
     let properties = self.properties(tag::SPARSE_ARRAY_END)?;
     self.expect(properties.len())?;
     self.expect(length)?;
-    // A length that lies must not take memory.
+    // A false length must not allocate memory.
     let many_holes = || JsValueError::NoRustForm("an array of many holes");
     self.holes = self.holes.checked_sub(length).ok_or_else(many_holes)?;
     let mut elements = vec![JsValue::Undefined; length];
     for (key, value) in properties {
-      // What else an array has of properties is left out.
+      // Properties other than the elements are dropped.
       let Ok(index) = key.parse::<usize>() else {
         continue;
       };
@@ -271,5 +271,5 @@ impl Decoder<'_> {
   }
 }
 
-/// Elements of all sparse arrays of a value, with those that are read once more.
+/// The most elements that all sparse arrays of a value may have, counting those read again for references.
 const MOST_HOLES: usize = 100_000;

@@ -1,4 +1,4 @@
-//! Rust's own types as JavaScript values, by serde: what JSON has a form for, and what it almost has.
+//! Converts Rust types to and from JavaScript values with serde, by way of JSON, plus a few types that JSON lacks.
 
 use num_bigint::BigInt;
 use serde::Serialize;
@@ -12,8 +12,8 @@ use crate::value::Value;
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 impl Value {
-  /// A Rust value as JavaScript would have it: a struct or a map is an object, a sequence an array,
-  /// `None` is null. An integer beyond 2^53 becomes a bigint, since no number holds it.
+  /// Converts a Rust value to a JavaScript value: a struct or a map becomes an object, a sequence an array, `None`
+  /// null. An integer beyond 2^53 - 1 becomes a bigint, since a number can't hold it exactly.
   ///
   /// ```
   /// #[derive(serde::Serialize, serde::Deserialize, PartialEq, Debug)]
@@ -32,10 +32,9 @@ impl Value {
     Ok(JsValue::from(json).into())
   }
 
-  /// A Rust value from what JavaScript has stored, as if it had gone through JSON: undefined
-  /// properties are missing, a `Map` with string keys is a map, a `Set` a sequence. What JSON does not
-  /// have: a `Date` is its milliseconds, a bigint or a `KvU64` an integer, bytes are a sequence of
-  /// integers.
+  /// Converts the stored JavaScript value to a Rust value, as if by way of JSON: undefined properties are missing, a
+  /// `Map` with string keys is a map, a `Set` a sequence. Of the values that JSON lacks, a `Date` becomes its
+  /// milliseconds, a bigint or a `KvU64` an integer, and bytes a sequence of integers.
   ///
   /// # Errors
   /// The value does not fit the type, or has no form in Rust.
@@ -118,7 +117,7 @@ fn to_json(value: JsValue) -> Result<Json, JsValueError> {
 }
 
 fn number_to_json(number: f64) -> Json {
-  // An integer as one: or it would not fit Rust's integer types.
+  // A whole number becomes a JSON integer: serde reads no Rust integer from a JSON float.
   if number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER as f64 {
     return Json::from(number as i64);
   }

@@ -9,8 +9,7 @@ use num_bigint::BigInt;
 use crate::conversions::conversions;
 use crate::value::Value;
 
-/// A JavaScript value, as far as Rust has a form for it: what [`Value::to_js`] reads, and what a
-/// [`Value`] can be made from.
+/// A JavaScript value that has a form in Rust. [`Value::to_js`] returns it, and it converts into a [`Value`].
 ///
 /// ```
 /// use kv_store::{JsValue, Value};
@@ -46,7 +45,7 @@ pub enum JsValue {
   Set(Vec<JsValue>),
   /// Bytes: written as a `Uint8Array`, read from any `ArrayBuffer` or view.
   Bytes(Vec<u8>),
-  /// A `Deno.KvU64`. As a value of its own only: not inside another.
+  /// A `Deno.KvU64`, as a whole value. Inside another value it is stored as a bigint.
   U64(u64),
 }
 
@@ -74,7 +73,7 @@ impl JsValue {
   }
 }
 
-/// Why a value has no such form.
+/// Why a value can't be converted.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsValueError {
@@ -134,7 +133,7 @@ impl Value {
   /// The JavaScript value that is stored.
   ///
   /// # Errors
-  /// The bytes are no structured clone, or of something that has no form in Rust.
+  /// The bytes are not a structured clone, or hold a value that has no form in Rust.
   pub fn to_js(&self) -> Result<JsValue, JsValueError> {
     match self {
       Self::U64(number) => Ok(JsValue::U64(*number)),

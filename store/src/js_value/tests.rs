@@ -35,13 +35,13 @@ proptest! {
   }
 
   #[test]
-  fn garbage_is_an_error_and_no_panic(bytes in any::<Vec<u8>>()) {
+  fn garbage_never_panics(bytes in any::<Vec<u8>>()) {
     let _ = Value::V8(bytes.clone()).to_js();
     let _ = Value::V8([&[0xff, 15], bytes.as_slice()].concat()).to_js();
   }
 
   #[test]
-  fn a_clone_with_broken_bytes_is_a_value_or_an_error(
+  fn a_corrupted_clone_never_panics(
     value in value(), at in any::<prop::sample::Index>(), byte in any::<u8>(),
   ) {
     let Value::V8(mut bytes) = Value::from(JsValue::Array(vec![value])) else { unreachable!() };
@@ -56,7 +56,7 @@ fn clone(body: &[u8]) -> Value {
 }
 
 #[test]
-fn an_object_that_is_met_twice_is_read_twice() {
+fn a_repeated_object_is_copied() {
   // [a, a], where a is {x: 1}.
   let value = clone(b"A\x02o\"\x01xI\x02{\x01^\x01$\x00\x02");
   let a = JsValue::object([("x", JsValue::from(1))]);
@@ -64,7 +64,7 @@ fn an_object_that_is_met_twice_is_read_twice() {
 }
 
 #[test]
-fn what_has_no_form_in_rust_says_so() {
+fn a_value_without_a_rust_form_is_an_error() {
   // An array that holds itself.
   let held = clone(b"A\x01^\x00$\x00\x01").to_js();
   assert_eq!(
@@ -76,8 +76,8 @@ fn what_has_no_form_in_rust_says_so() {
 }
 
 #[test]
-fn a_clone_that_grows_without_end_is_refused() {
-  // Arrays of two references to the one before: 2^40 of them, if all were read.
+fn huge_and_deep_clones_are_refused() {
+  // Each array refers twice to the one before it: fully read, there would be 2^40 of them.
   let mut body = b"A\x29A\x00$\x00\x00".to_vec();
   for number in 1..=40 {
     body.extend([b'A', 2, b'^', number, b'^', number, b'$', 0, 2]);

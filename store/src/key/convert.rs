@@ -3,7 +3,7 @@ use num_bigint::BigInt;
 use super::{Key, KeyPart};
 use crate::conversions::conversions;
 
-// As JavaScript has them: what a number holds is a number, 64 bits and more are a bigint.
+// As in JavaScript: integers of up to 32 bits become numbers, those of 64 bits and more bigints.
 conversions! {
   KeyPart:
   &str => |value| Self::String(value.to_owned());

@@ -18,7 +18,7 @@ pub enum KeyDecodeError {
   NotUtf8,
 }
 
-/// One part of an encoded key, borrowed from it where no escape stands in the way.
+/// One part of an encoded key, borrowed from the key unless its bytes have to be decoded.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PartRef<'a> {
   /// A `Uint8Array`.
@@ -50,6 +50,7 @@ impl PartRef<'_> {
 }
 
 /// The parts of an encoded key, in order. After an error there are no more.
+#[derive(Debug)]
 pub struct KeyParts<'a> {
   rest: &'a [u8],
 }

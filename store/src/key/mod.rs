@@ -33,7 +33,7 @@ const TAG_NUMBER: u8 = 0x21;
 const TAG_FALSE: u8 = 0x26;
 const TAG_TRUE: u8 = 0x27;
 
-/// Follows a `00` that is part of a string or of bytes, and not its end.
+/// Marks the `00` before it as part of a string or of bytes, not as the end.
 const ESCAPE: u8 = 0xff;
 
 /// The longest magnitude whose length fits in the tag byte.

@@ -1,12 +1,14 @@
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::SqliteOptions;
 use super::background::Background;
 use super::delivery::QueueListener;
-use super::error::{WriteError, store_error};
+use super::error::{ReadError, WriteError, store_error};
 use super::file::schema;
 use super::lock::lock;
 use super::read::query::{self, Budget};
@@ -14,13 +16,14 @@ use super::transaction::{Outcome, Task, commit_private};
 use super::write::{AfterCommit, Executor, Job};
 use crate::engine::{
   Answer, AtomicWrite, Backend, Clock, CommitOutcome, Durability, Entries, Held, Leader, Listener,
-  ReadRange, StoreError, Watcher,
+  ReadOptions, ReadRange, Stats, StoreError, Watcher,
 };
 
 /// A database in memory. There is no disk to wait for, so every call is done at once, on the one
 /// connection, in the calling thread.
 pub(crate) struct MemoryStore {
   database: Arc<MemoryDatabase>,
+  is_closed: AtomicBool,
 }
 
 /// Dropping the last reference frees the memory.
@@ -61,7 +64,10 @@ impl MemoryStore {
       background: Background::new(clock, core.clone(), None),
     });
     let database = Arc::new(MemoryDatabase { core });
-    Ok(Self { database })
+    Ok(Self {
+      database,
+      is_closed: AtomicBool::new(false),
+    })
   }
 }
 
@@ -72,7 +78,7 @@ impl Drop for MemoryDatabase {
 }
 
 fn explain(error: rusqlite::Error) -> StoreError {
-  store_error(Path::new(":memory:"), 0, error)
+  store_error(Path::new(":memory:"), Duration::ZERO, error)
 }
 
 impl Core {
@@ -98,34 +104,72 @@ impl Executor for Core {
   }
 }
 
-impl Backend for MemoryStore {
-  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>> {
-    let core = &self.database.core;
-    let now_ms = core.clock.now_ms();
-    let connection = &lock(&core.rows).connection;
-    let result = query::snapshot_read(connection, &ranges, now_ms, &Budget::UNLIMITED);
-    Answer::Now(result.map_err(|error| error.explain(explain)))
+impl MemoryStore {
+  fn core(&self) -> Result<&Arc<Core>, StoreError> {
+    if self.is_closed.load(Ordering::Acquire) {
+      return Err(StoreError::closed());
+    }
+    Ok(&self.database.core)
   }
 
-  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
-    let core = &self.database.core;
+  fn read<T>(
+    &self,
+    read: impl FnOnce(&Connection, u64) -> Result<T, ReadError>,
+  ) -> Result<T, StoreError> {
+    let core = self.core()?;
     let now_ms = core.clock.now_ms();
-    let result = query::get(&lock(&core.rows).connection, key, now_ms);
-    Some(result.map_err(|error| error.explain(explain)))
+    read(&lock(&core.rows).connection, now_ms).map_err(|error| error.explain(explain))
+  }
+}
+
+impl Backend for MemoryStore {
+  fn snapshot_read(&self, ranges: Vec<ReadRange>, _options: ReadOptions) -> Answer<Vec<Entries>> {
+    Answer::ready(self.read(|connection, now_ms| {
+      query::snapshot_read(connection, &ranges, now_ms, &Budget::UNLIMITED)
+    }))
+  }
+
+  fn get_at_once(
+    &self,
+    key: &[u8],
+    _options: ReadOptions,
+  ) -> Option<Result<Option<Held>, StoreError>> {
+    Some(self.read(|connection, now_ms| query::get(connection, key, now_ms)))
   }
 
   fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome> {
-    let result = self.database.core.execute(&Task::Write(write));
-    Answer::Now(result.map(Outcome::into_commit))
+    let result = self
+      .core()
+      .and_then(|core| core.execute(&Task::Write(write)));
+    Answer::ready(result.map(Outcome::into_commit))
   }
 
-  fn watch(&self, keys: Vec<Vec<u8>>) -> Watcher {
-    self.database.core.background.watch(keys)
+  fn watch(&self, keys: Vec<Vec<u8>>) -> Result<Watcher, StoreError> {
+    Ok(self.core()?.background.watch(keys))
   }
 
-  fn listen(&self) -> Arc<dyn Listener> {
-    let dispatcher = self.database.core.background.dispatcher();
+  fn listen(&self) -> Result<Arc<dyn Listener>, StoreError> {
+    let dispatcher = self.core()?.background.dispatcher();
     let owner = self.database.clone();
-    Arc::new(QueueListener::new(dispatcher, Durability::Relaxed, owner))
+    Ok(Arc::new(QueueListener::new(
+      dispatcher,
+      Durability::Relaxed,
+      owner,
+    )))
+  }
+
+  fn close(&self) -> Answer<()> {
+    if !self.is_closed.swap(true, Ordering::AcqRel) {
+      self.database.core.background.end_waits();
+    }
+    Answer::ready(Ok(()))
+  }
+
+  fn stats(&self) -> Stats {
+    let mut stats = Stats::default();
+    if let Ok(core) = self.core() {
+      core.background.add_stats(&mut stats);
+    }
+    stats
   }
 }

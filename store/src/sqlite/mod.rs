@@ -19,7 +19,7 @@
 //! | `read/` | the queries, and the pool of connections with the snapshots that it keeps |
 //! | `wal/` | the log: its index, preallocation, checkpoints, commits of other processes |
 //! | `file/` | paths, the file's identity, its schema, connections |
-//! | `alarm.rs`, `error.rs`, `interrupt.rs`, `lock.rs`, `thread.rs`, `time_column.rs` | small things that several rooms need |
+//! | `alarm.rs`, `error.rs`, `interrupt.rs`, `lock.rs`, `sqlite_api.rs`, `thread.rs`, `time_column.rs` | small things that several rooms need |
 //!
 //! # Threads
 //!
@@ -60,6 +60,7 @@ mod lock;
 mod memory;
 mod queue;
 mod read;
+mod sqlite_api;
 mod thread;
 mod time_column;
 mod transaction;
@@ -69,13 +70,14 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use database::Handle;
 
-use crate::engine::{Backend, Clock, Durability, StoreError, SystemClock, answer_channel};
+use crate::engine::{Answer, Backend, Clock, Durability, StoreError, SystemClock};
 
 /// How a SQLite store behaves.
 #[derive(Clone)]
@@ -83,7 +85,7 @@ pub struct SqliteOptions {
   /// The clock that expiry is measured with.
   pub clock: Arc<dyn Clock>,
   /// How long a write, or opening the file, waits while another process holds the write lock,
-  /// before it fails with [`StoreError::Locked`]. Default: 10 seconds.
+  /// before it fails with [`ErrorKind::Locked`](crate::engine::ErrorKind::Locked). Default: 10 seconds.
   pub busy_timeout: Duration,
   /// What a commit has survived when it is answered. Default: [`Durability::Full`].
   pub durability: Durability,
@@ -101,6 +103,19 @@ pub struct SqliteOptions {
   /// Whether durable commits lengthen the log's file ahead of their need, by up to 256 KiB at a time, so that fewer of
   /// them wait for the file system to note a new length. Default: true.
   pub wal_preallocation: bool,
+}
+
+impl fmt::Debug for SqliteOptions {
+  fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct("SqliteOptions")
+      .field("busy_timeout", &self.busy_timeout)
+      .field("durability", &self.durability)
+      .field("cache_size", &self.cache_size)
+      .field("mmap_size", &self.mmap_size)
+      .field("wal_index", &self.wal_index)
+      .field("wal_preallocation", &self.wal_preallocation)
+      .finish_non_exhaustive()
+  }
 }
 
 impl Default for SqliteOptions {
@@ -152,7 +167,7 @@ pub async fn open_file_on_thread(
   path: PathBuf,
   options: SqliteOptions,
 ) -> Result<Arc<dyn Backend>, StoreError> {
-  let (reply, answer) = answer_channel(None);
+  let (reply, answer) = Answer::queued(None);
   let for_file = path.clone();
   thread::spawn(&for_file, "kv-open", move || {
     // Nobody waits any more: the runtime is gone, and the file is closed again.

@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::thread::{self, JoinHandle};
 
+use super::error::cannot_open;
 use crate::engine::StoreError;
 
 /// Starts a thread that works for the file at `path`. `name` is what a debugger and `ps -L` show.
@@ -15,8 +16,5 @@ pub(crate) fn spawn(
   thread::Builder::new()
     .name(name.into())
     .spawn(run)
-    .map_err(|error| StoreError::CannotOpen {
-      path: path.to_path_buf(),
-      reason: format!("no thread could be started: {error}"),
-    })
+    .map_err(|error| cannot_open(path, format!("no thread could be started: {error}")))
 }

@@ -1,9 +1,9 @@
 use super::{MalformedError, Reader, tag};
 
-/// A level of nesting takes as many bytes at least: a tag, the tag of its end and the counts behind that.
+/// A level of nesting takes at least this many bytes: its tag, its end tag, and the counts after that.
 const LEVEL_BYTES: usize = 3;
 
-/// Whether a clone holds more than `levels` objects inside one another. One that is malformed does not.
+/// Whether objects in a clone are nested more than `levels` deep. False if the clone turns out malformed before that.
 pub fn is_deeper_than(clone: &[u8], levels: usize) -> bool {
   // Most clones are too short for it.
   clone.len() > levels.saturating_mul(LEVEL_BYTES)
@@ -22,7 +22,7 @@ enum Container {
 fn measure(clone: &[u8], levels: usize) -> Result<bool, MalformedError> {
   let mut reader = Reader::new(clone)?;
   let mut open: Vec<Container> = Vec::new();
-  // A tag has been read that stands before a value.
+  // Whether the last tag belongs to the value that follows it.
   let mut is_begun = false;
   loop {
     let tag = reader.tag()?;
@@ -51,7 +51,7 @@ fn measure(clone: &[u8], levels: usize) -> Result<bool, MalformedError> {
   }
 }
 
-/// Reads a leaf, or opens or closes a container. False: the tag says something of the value that follows.
+/// Reads a leaf, or opens or closes a container. Returns false if the tag belongs to the value that follows.
 fn read(
   reader: &mut Reader<'_>,
   open: &mut Vec<Container>,
@@ -73,7 +73,7 @@ fn read(
       reader.varint()?;
       open.pop();
     }
-    // Its description follows, a value in its place.
+    // A value follows; for a host object, it is the description.
     tag::HOST_OBJECT | tag::OBJECT_COUNT => {
       reader.varint()?;
       return Ok(false);
@@ -143,7 +143,7 @@ mod tests {
   }
 
   #[test]
-  fn levels_are_counted_whatever_they_are_made_of() {
+  fn every_container_counts_as_a_level() {
     let containers: [(&[u8], &[u8]); 7] = [
       (b"A\x01", b"$\x00\x01"),
       (b"o\"\x01k", b"{\x01"),
@@ -166,7 +166,7 @@ mod tests {
   }
 
   #[test]
-  fn siblings_are_no_levels() {
+  fn siblings_add_no_depth() {
     let one = b"A\x00$\x00\x00B\x01\x07VB\x00\x01\x00D\0\0\0\0\0\0\0\0R\"\x01a\x00s\"\x01bZ\x10\0\0\0\0\0\0\0\0";
     let many = [
       &[tag::VERSION, 15][..],
@@ -180,7 +180,7 @@ mod tests {
   }
 
   #[test]
-  fn bytes_that_are_no_clone_are_not_deep() {
+  fn truncated_clones_are_not_deep() {
     for length in 0..200 {
       let mut clone = nested(40, b"A\x01", b"$\x00\x01");
       clone.truncate(length);

@@ -1,8 +1,8 @@
-//! V8's wire format for structured clones, with no engine: what a value of encoding 1 is made of.
+//! V8's wire format for structured clones, the contents of values with encoding 1, without an engine.
 //!
-//! The format is V8's own (`src/objects/value-serializer.cc`). Version 15 is written, which every
-//! Deno with KV reads; up to 16 is read, which differs in nothing but sizes beyond 4 GB. A clone is a header, `ff` and the version, then one value.
-//! A value is a tag, a byte, and its data; integers are LEB128 varints, lengths are in bytes.
+//! The format is V8's own (`src/objects/value-serializer.cc`). The writer writes version 15, which every Deno with KV
+//! reads. The reader accepts versions up to 16, which differs only in sizes beyond 4 GB. A clone is a header (`ff` and
+//! the version) and one value. A value is a tag byte and its data; integers are LEB128 varints, lengths are in bytes.
 //!
 //! | tag | value | data |
 //! | --- | --- | --- |
@@ -24,7 +24,7 @@
 //! | `V` | view of the buffer just before | kind, varints offset, length, flags |
 //! | `r` | error | parts, each a tag of its own, up to `.` |
 //! | `\` | host object | what its owner writes |
-//! | `^` | an object met before | varint: which, in the order in which objects begin |
+//! | `^` | an earlier object | varint: its number, in the order in which objects begin |
 //!
 //! `00` before a tag is padding. A view comes after its buffer, and counts as a later object.
 
@@ -47,7 +47,7 @@ pub mod tag {
   pub const VERSION: u8 = 0xff;
   /// Aligns what follows; skipped.
   pub const PADDING: u8 = 0;
-  /// Stands before a value in very old clones; says nothing.
+  /// Precedes a value in very old clones; carries no information.
   pub const OBJECT_COUNT: u8 = b'?';
   /// A hole of a dense array.
   pub const HOLE: u8 = b'-';

@@ -8,6 +8,7 @@ use super::{NEWEST_VERSION, tag};
 pub struct MalformedError;
 
 /// Reads a clone, piece by piece, and never beyond its end.
+#[derive(Debug)]
 pub struct Reader<'a> {
   bytes: &'a [u8],
   position: usize,
@@ -26,7 +27,7 @@ impl<'a> Reader<'a> {
     Ok(reader)
   }
 
-  /// Reads the header, for a caller that knows what newer versions write too.
+  /// Reads the header and accepts any version, for a caller whose values look the same in all of them.
   pub fn of_any_version(bytes: &'a [u8]) -> Result<Self> {
     let mut reader = Self {
       bytes,
@@ -45,17 +46,17 @@ impl<'a> Reader<'a> {
     self.version
   }
 
-  /// How many bytes are left: nothing that follows can have more parts than that.
+  /// The number of bytes left, which is an upper bound for any count that follows.
   pub fn remaining(&self) -> usize {
     self.bytes.len() - self.position
   }
 
-  /// Where it is.
+  /// The current position.
   pub fn position(&self) -> usize {
     self.position
   }
 
-  /// Goes to where it was once.
+  /// Returns to an earlier position.
   pub fn seek(&mut self, position: usize) {
     self.position = position.min(self.bytes.len());
   }
@@ -81,7 +82,7 @@ impl<'a> Reader<'a> {
     self.bytes.get(self.position).copied()
   }
 
-  /// The next bytes, so many.
+  /// The next `length` bytes.
   pub fn raw(&mut self, length: usize) -> Result<&'a [u8]> {
     let rest = &self.bytes[self.position..];
     let taken = rest.get(..length).ok_or(MalformedError)?;
@@ -147,7 +148,7 @@ impl<'a> Reader<'a> {
     Ok((bits & 1 == 1, digits.collect()))
   }
 
-  /// The same as a number.
+  /// Like [`bigint`](Self::bigint), as one number.
   pub fn big_integer(&mut self) -> Result<BigInt> {
     let (negative, digits) = self.bigint()?;
     let sign = if negative { Sign::Minus } else { Sign::Plus };

@@ -55,7 +55,7 @@ proptest! {
   }
 
   #[test]
-  fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+  fn reading_any_bytes_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
     let with_header = [&[0xff, 15], bytes.as_slice()].concat();
     for bytes in [&bytes, &with_header] {
       if let Ok(mut reader) = Reader::new(bytes) {

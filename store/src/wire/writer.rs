@@ -2,7 +2,8 @@ use num_bigint::{BigInt, Sign};
 
 use super::{VERSION, tag};
 
-/// Writes a clone, piece by piece. What pieces make a value is the caller's to know.
+/// Writes a clone piece by piece. The caller knows which pieces make up a value.
+#[derive(Debug)]
 pub struct Writer {
   bytes: Vec<u8>,
 }

@@ -129,7 +129,7 @@ pub fn rows(bytes: &[u8]) {
     let mut deliveries = store.listen(10);
     let wait = Duration::from_millis(5);
     while let Ok(Some(Ok(delivery))) = tokio::time::timeout(wait, deliveries.next()).await {
-      let _ = delivery.fail().await;
+      let _ = delivery.nack().await;
     }
     store.set(["works"], 1).await.unwrap();
   });

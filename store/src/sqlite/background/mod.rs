@@ -11,7 +11,7 @@ use super::alarm::Alarm;
 use super::delivery::Dispatcher;
 use super::transaction::{Outcome, Task};
 use super::write::{AfterCommit, Executor};
-use crate::engine::{AtomicWrite, Clock, CommitOutcome, MutationKind, Watcher};
+use crate::engine::{AtomicWrite, Clock, CommitOutcome, MutationKind, Stats, Watcher};
 use crate::versionstamp::Versionstamp;
 use expiry::Expiry;
 use maintenance::Maintenance;
@@ -80,10 +80,23 @@ impl Background {
     self.maintenance.start();
   }
 
-  /// Ends every wait, and the maintenance thread.
-  pub(crate) fn close(&self) {
+  /// Adds what this knows to `stats`.
+  pub(crate) fn add_stats(&self, stats: &mut Stats) {
+    stats.watchers = self.watchers.len() as u64;
+    let (listeners, delivering) = self.dispatcher.counts();
+    stats.listeners = listeners as u64;
+    stats.delivering = delivering as u64;
+  }
+
+  /// Ends every wait of watchers and listeners.
+  pub(crate) fn end_waits(&self) {
     self.watchers.close();
     self.dispatcher.close();
+  }
+
+  /// Ends every wait, and the maintenance thread.
+  pub(crate) fn close(&self) {
+    self.end_waits();
     self.alarm.close();
     self.maintenance.join();
   }

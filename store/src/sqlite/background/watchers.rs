@@ -2,72 +2,79 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use crate::engine::{Signal, Watcher};
+use crate::engine::{Notifier, Watcher};
 use crate::sqlite::lock::lock;
 
-/// Who watches which keys.
+/// The watchers of this process, by their keys.
 #[derive(Default)]
 pub(super) struct Watchers {
-  by_key: Mutex<HashMap<Vec<u8>, Vec<Arc<Signal>>>>,
-  /// Watchers there are. A commit looks here first: usually there are none.
+  by_key: Mutex<HashMap<Vec<u8>, Vec<Notifier>>>,
+  /// How many there are. A commit looks here first: usually there are none.
   count: AtomicUsize,
 }
 
 impl Watchers {
   pub(super) fn is_empty(&self) -> bool {
-    self.count.load(Ordering::Acquire) == 0
+    self.len() == 0
+  }
+
+  pub(super) fn len(&self) -> usize {
+    self.count.load(Ordering::Acquire)
   }
 
   pub(super) fn watch(self: &Arc<Self>, keys: Vec<Vec<u8>>) -> Watcher {
-    let signal = Arc::new(Signal::default());
+    let notifier = Notifier::default();
     self.count.fetch_add(1, Ordering::AcqRel);
     let mut by_key = lock(&self.by_key);
     for key in &keys {
-      by_key.entry(key.clone()).or_default().push(signal.clone());
+      by_key
+        .entry(key.clone())
+        .or_default()
+        .push(notifier.clone());
     }
     drop(by_key);
     let registration = Registration {
       watchers: Arc::downgrade(self),
-      signal: signal.clone(),
+      notifier: notifier.clone(),
       keys,
     };
-    Watcher::new(signal, Box::new(registration))
+    Watcher::new(notifier, registration)
   }
 
-  /// Keys have been changed.
+  /// Wakes the watchers of these keys.
   pub(super) fn raise<'a>(&self, keys: impl IntoIterator<Item = &'a [u8]>) {
     if self.is_empty() {
       return;
     }
     let by_key = lock(&self.by_key);
     for key in keys {
-      for signal in by_key.get(key).into_iter().flatten() {
-        signal.raise();
+      for notifier in by_key.get(key).into_iter().flatten() {
+        notifier.raise();
       }
     }
   }
 
-  /// Anything may have been changed.
+  /// Wakes all watchers: anything may have changed.
   pub(super) fn raise_all(&self) {
     if !self.is_empty() {
-      for signal in lock(&self.by_key).values().flatten() {
-        signal.raise();
+      for notifier in lock(&self.by_key).values().flatten() {
+        notifier.raise();
       }
     }
   }
 
   /// Ends all watchers.
   pub(super) fn close(&self) {
-    for signal in lock(&self.by_key).values().flatten() {
-      signal.close();
+    for notifier in lock(&self.by_key).values().flatten() {
+      notifier.close();
     }
   }
 }
 
-/// A watcher's place, given back when it is dropped.
+/// A watcher's place in the table, freed when it is dropped.
 struct Registration {
   watchers: Weak<Watchers>,
-  signal: Arc<Signal>,
+  notifier: Notifier,
   keys: Vec<Vec<u8>>,
 }
 
@@ -78,9 +85,9 @@ impl Drop for Registration {
     };
     let mut by_key = lock(&watchers.by_key);
     for key in &self.keys {
-      if let Some(signals) = by_key.get_mut(key) {
-        signals.retain(|signal| !Arc::ptr_eq(signal, &self.signal));
-        if signals.is_empty() {
+      if let Some(notifiers) = by_key.get_mut(key) {
+        notifiers.retain(|notifier| !notifier.is_same(&self.notifier));
+        if notifiers.is_empty() {
           by_key.remove(key);
         }
       }

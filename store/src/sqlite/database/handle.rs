@@ -1,15 +1,16 @@
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use super::Database;
 use crate::engine::{
-  Answer, AtomicWrite, Backend, CommitOutcome, Durability, Entries, Held, Listener, ReadRange,
-  StoreError, Watcher, answer_channel,
+  Answer, AtomicWrite, Backend, Capabilities, CommitOutcome, Durability, Entries, Held, Listener,
+  NoQueue, ReadOptions, ReadRange, Stats, StoreError, Watcher,
 };
-use crate::sqlite::delivery::{QueueListener, ReadOnlyListener};
-use crate::sqlite::error::{ReadError, is_busy, is_interrupted};
+use crate::sqlite::delivery::QueueListener;
+use crate::sqlite::error::{ReadError, is_busy, is_interrupted, read_only};
 use crate::sqlite::interrupt::{self, Abandoned};
 use crate::sqlite::read::query::{self, Budget};
+use crate::sqlite::thread;
 use crate::sqlite::write::{Executor, Job, Order};
 
 /// What a read may cost the calling thread: a `list` batch of the default size takes a tenth of a millisecond, and in
@@ -27,7 +28,8 @@ const ORDERED_ENTRY_BYTES: usize = 1024;
 
 /// A database file as one caller has opened it.
 pub(crate) struct Handle {
-  database: Arc<Database>,
+  /// `None` once the handle is closed.
+  database: RwLock<Option<Arc<Database>>>,
   durability: Durability,
   order: Order,
   /// Set when the handle is closed: nobody wants what is being read for it.
@@ -37,19 +39,25 @@ pub(crate) struct Handle {
 impl Handle {
   pub(crate) fn new(database: Arc<Database>, durability: Durability) -> Self {
     Self {
-      database,
+      database: RwLock::new(Some(database)),
       durability,
       order: Order::default(),
       abandoned: Abandoned::default(),
     }
   }
 
+  fn database(&self) -> Result<Arc<Database>, StoreError> {
+    let database = self.database.read();
+    let database = database.unwrap_or_else(std::sync::PoisonError::into_inner);
+    database.clone().ok_or_else(StoreError::closed)
+  }
+
   /// The door for all reads: behind the writes of this handle if some are outstanding, else on the calling thread
   /// within the budget [`INLINE`], else on the reader thread.
   fn read(&self, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Entries>>, StoreError> {
-    let database = &self.database;
+    let database = self.database()?;
     if !self.order.is_clear() {
-      return self.read_in_order(ranges);
+      return self.read_in_order(&database, ranges);
     }
     let result = database.read_now(|connection, now_ms| {
       interrupt::until(Instant::now() + INLINE_TIME, || {
@@ -60,23 +68,31 @@ impl Handle {
       // The thread can take its time.
       Err(ReadError::OverBudget) => {}
       Err(ReadError::Sqlite(error)) if is_interrupted(&error) || is_busy(&error) => {}
-      result => return Ok(Answer::Now(result.map_err(|error| database.explain(error)))),
+      result => {
+        return Ok(Answer::ready(
+          result.map_err(|error| database.explain(error)),
+        ));
+      }
     }
     // Later calls must not be seen: the snapshot is taken now, or the read has its place among the writes.
     match database.pool.snapshot() {
       Ok(Some(snapshot)) => database.read_later(ranges, Some(snapshot), &self.abandoned),
-      Ok(None) => self.read_in_order(ranges),
-      Err(error) if is_busy(&error) => self.read_in_order(ranges),
+      Ok(None) => self.read_in_order(&database, ranges),
+      Err(error) if is_busy(&error) => self.read_in_order(&database, ranges),
       Err(error) => Err(database.explain(error.into())),
     }
   }
 
   /// Reads behind what this handle has asked for, in the queue of the writer.
-  fn read_in_order(&self, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Entries>>, StoreError> {
-    let Some(writer) = &self.database.writer else {
-      return self.database.read_later(ranges, None, &self.abandoned);
+  fn read_in_order(
+    &self,
+    database: &Arc<Database>,
+    ranges: Vec<ReadRange>,
+  ) -> Result<Answer<Vec<Entries>>, StoreError> {
+    let Some(writer) = &database.writer else {
+      return database.read_later(ranges, None, &self.abandoned);
     };
-    let (reply, answer) = answer_channel(Some(writer.clone()));
+    let (reply, answer) = Answer::queued(Some(writer.clone()));
     let entries: u64 = ranges
       .iter()
       .map(|range| u64::from(range.limit.get()))
@@ -88,17 +104,44 @@ impl Handle {
     writer.clone().submit(job, true)?;
     Ok(answer)
   }
+
+  fn write(&self, write: AtomicWrite) -> Result<Answer<CommitOutcome>, StoreError> {
+    let database = self.database()?;
+    let Some(writer) = &database.writer else {
+      return Err(read_only(&database.path));
+    };
+    let (reply, answer) = Answer::queued(Some(writer.clone()));
+    writer.wait_for_room();
+    let job = Job::write(write, self.durability, reply).at(self.order.enter());
+    writer.clone().submit(job, true)?;
+    Ok(answer)
+  }
+
+  /// Takes the database out of the handle.
+  fn take(&self) -> Option<Arc<Database>> {
+    // Only the first to close sets it.
+    let _ = self.abandoned.set(Instant::now());
+    let database = self.database.write();
+    database
+      .unwrap_or_else(std::sync::PoisonError::into_inner)
+      .take()
+  }
 }
 
 impl Backend for Handle {
-  fn snapshot_read(&self, ranges: Vec<ReadRange>) -> Answer<Vec<Entries>> {
-    self
-      .read(ranges)
-      .unwrap_or_else(|error| Answer::Now(Err(error)))
+  fn snapshot_read(&self, ranges: Vec<ReadRange>, _options: ReadOptions) -> Answer<Vec<Entries>> {
+    self.read(ranges).unwrap_or_else(Answer::from)
   }
 
-  fn get_at_once(&self, key: &[u8]) -> Option<Result<Option<Held>, StoreError>> {
-    let database = &self.database;
+  fn get_at_once(
+    &self,
+    key: &[u8],
+    _options: ReadOptions,
+  ) -> Option<Result<Option<Held>, StoreError>> {
+    let database = match self.database() {
+      Ok(database) => database,
+      Err(error) => return Some(Err(error)),
+    };
     if !self.order.is_clear() {
       return None;
     }
@@ -111,40 +154,67 @@ impl Backend for Handle {
   }
 
   fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome> {
-    let Some(writer) = &self.database.writer else {
-      return Answer::Now(Err(StoreError::ReadOnly {
-        path: self.database.path.clone(),
-      }));
-    };
-    let (reply, answer) = answer_channel(Some(writer.clone()));
-    writer.wait_for_room();
-    let job = Job::write(write, self.durability, reply).at(self.order.enter());
-    match writer.clone().submit(job, true) {
-      Ok(()) => answer,
-      Err(error) => Answer::Now(Err(error)),
-    }
+    self.write(write).unwrap_or_else(Answer::from)
   }
 
-  fn watch(&self, keys: Vec<Vec<u8>>) -> Watcher {
-    self.database.background.watch(keys)
+  fn watch(&self, keys: Vec<Vec<u8>>) -> Result<Watcher, StoreError> {
+    Ok(self.database()?.background.watch(keys))
   }
 
-  fn listen(&self) -> Arc<dyn Listener> {
-    let database = &self.database;
+  fn listen(&self) -> Result<Arc<dyn Listener>, StoreError> {
+    let database = self.database()?;
     if database.writer.is_none() {
-      return Arc::new(ReadOnlyListener {
-        path: database.path.clone(),
-      });
+      // No message can be taken out of it.
+      return Ok(Arc::new(NoQueue(read_only(&database.path))));
     }
     let dispatcher = database.background.dispatcher();
-    let owner = database.clone();
-    Arc::new(QueueListener::new(dispatcher, self.durability, owner))
+    Ok(Arc::new(QueueListener::new(
+      dispatcher,
+      self.durability,
+      database,
+    )))
+  }
+
+  fn close(&self) -> Answer<()> {
+    let Some(database) = self.take() else {
+      return Answer::ready(Ok(()));
+    };
+    let (reply, answer) = Answer::queued(None);
+    let path = database.path.clone();
+    let outstanding = self.read_in_order(&database, Vec::new());
+    let close = move || {
+      // An empty read, behind everything that was asked of the handle.
+      let result = outstanding.and_then(|last| last.wait_blocking().map(drop));
+      drop(database);
+      // Sending fails when nobody waits for the end.
+      let _ = reply.send(result);
+    };
+    match thread::spawn(&path, "kv-close", close) {
+      Ok(_) => answer,
+      Err(error) => error.into(),
+    }
+  }
+
+  fn capabilities(&self) -> Capabilities {
+    let is_read_only = self
+      .database()
+      .is_ok_and(|database| database.writer.is_none());
+    Capabilities {
+      write: !is_read_only,
+      queue: !is_read_only,
+      ..Capabilities::default()
+    }
+  }
+
+  fn stats(&self) -> Stats {
+    self
+      .database()
+      .map_or_else(|_| Stats::default(), |database| database.stats())
   }
 }
 
 impl Drop for Handle {
   fn drop(&mut self) {
-    // This is the one place that sets it.
-    let _ = self.abandoned.set(Instant::now());
+    drop(self.take());
   }
 }

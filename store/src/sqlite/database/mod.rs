@@ -26,7 +26,7 @@ use super::transaction::next_expiry;
 use super::wal::foreign_commits::ForeignCommits;
 use super::write::{GroupCommit, WriteConnection};
 use super::{SqliteOptions, thread};
-use crate::engine::{Answer, Entries, ReadRange, StoreError, answer_channel};
+use crate::engine::{Answer, Entries, ReadRange, Stats, StoreError};
 
 /// How long closing waits for the last commits. Only a file that another process keeps locked takes longer, and then
 /// the writer thread ends on its own.
@@ -61,7 +61,7 @@ impl Database {
     let opened = connect::writer(&path, options, patience)?;
     let file_id = FileId::of(&path);
     let in_use = InUse::mark(&path, file_id);
-    let failed = |error| store_error(&path, 0, error);
+    let failed = |error| store_error(&path, Duration::ZERO, error);
     let expires_at = next_expiry(&opened.connection).map_err(failed)?;
     let pool = Arc::new(Pool::open(path.clone(), options).map_err(failed)?);
     let foreign_commits = Arc::new(ForeignCommits::default());
@@ -89,7 +89,7 @@ impl Database {
         GroupCommit::new(path.clone(), connection)
       });
       // The closure above has run.
-      (Some(writer), background.ok_or(StoreError::Stopped)?)
+      (Some(writer), background.ok_or_else(StoreError::closed)?)
     };
     if writer.is_some()
       && let Some(expires_at) = expires_at
@@ -142,9 +142,20 @@ impl Database {
     })
   }
 
+  fn stats(&self) -> Stats {
+    let mut stats = Stats::default();
+    if let Some(writer) = &self.writer {
+      writer.add_stats(&mut stats);
+    }
+    self.background.add_stats(&mut stats);
+    let (idle, cache_bytes) = self.pool.idle();
+    stats.idle_readers = idle as u64;
+    stats.cache_bytes = cache_bytes;
+    stats
+  }
+
   fn explain(&self, error: ReadError) -> StoreError {
-    let waited_ms = self.options.busy_timeout.as_millis() as u64;
-    error.explain(|error| store_error(&self.path, waited_ms, error))
+    error.explain(|error| store_error(&self.path, self.options.busy_timeout, error))
   }
 
   /// Reads on the reader thread: from `snapshot`, or from one that it takes when it comes to it.
@@ -165,7 +176,7 @@ impl Database {
         thread.insert(jobs)
       }
     };
-    let (reply, answer) = answer_channel(None);
+    let (reply, answer) = Answer::queued(None);
     let (database, abandoned) = (self.clone(), abandoned.clone());
     let now_ms = self.options.clock.now_ms();
     let job: ReadJob = Box::new(move || {
@@ -183,7 +194,7 @@ impl Database {
       // Sending fails when the handle was closed: nobody waits any more.
       let _ = reply.send(result);
     });
-    jobs.send(job).map_err(|_| StoreError::Stopped)?;
+    jobs.send(job).map_err(|_| StoreError::closed())?;
     Ok(answer)
   }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::time::Duration;
 
 use super::Database;
-use crate::engine::StoreError;
+use crate::engine::{ErrorKind, StoreError};
 use crate::sqlite::SqliteOptions;
 use crate::sqlite::file::identity::FileId;
 use crate::sqlite::file::path::{must_have_one_name, opens_quickly, resolve};
@@ -39,7 +39,7 @@ pub(crate) fn open_at_once(
     return None;
   }
   match open_in(&mut shared, path, options, Duration::ZERO) {
-    Err(StoreError::Locked { .. }) => None,
+    Err(error) if error.kind() == ErrorKind::Locked => None,
     result => Some(result),
   }
 }

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use crate::engine::{
-  Answer, Clock, Durability, Leader, Message, MessageId, Reply, StoreError, answer_channel,
+  Answer, Clock, Durability, ErrorKind, Leader, Message, MessageId, Reply, StoreError,
 };
 use crate::sqlite::alarm::Alarm;
 use crate::sqlite::lock::lock;
@@ -80,6 +80,12 @@ impl Dispatcher {
     lock(&self.state).listeners > 0
   }
 
+  /// How many listeners there are, and how many messages are being delivered.
+  pub(crate) fn counts(&self) -> (usize, usize) {
+    let state = lock(&self.state);
+    (state.listeners, state.running.len())
+  }
+
   /// When messages are to be taken next: then one is due, and somebody waits for it.
   pub(crate) fn next(&self) -> Option<u64> {
     let state = lock(&self.state);
@@ -110,7 +116,7 @@ impl Dispatcher {
   }
 
   fn submit(&self, job: Job) -> Result<(), StoreError> {
-    let executor = self.executor.upgrade().ok_or(StoreError::Stopped)?;
+    let executor = self.executor.upgrade().ok_or_else(StoreError::closed)?;
     executor.submit(job, false)
   }
 
@@ -122,10 +128,10 @@ impl Dispatcher {
       return;
     }
     let weak = Arc::downgrade(self);
-    let then = move |result| {
+    let then = move |result: Result<Outcome, StoreError>| {
       if let Some(dispatcher) = weak.upgrade() {
         lock(&dispatcher.state).is_renewing = false;
-        if matches!(result, Err(StoreError::Locked { .. })) {
+        if result.is_err_and(|error| error.kind() == ErrorKind::Locked) {
           dispatcher.renew();
         }
       }
@@ -195,7 +201,7 @@ impl Dispatcher {
     state.is_closed = true;
     for waiting in std::mem::take(&mut state.waiting) {
       // Sending fails when nobody waits any more.
-      let _ = waiting.reply.send(Err(StoreError::Stopped));
+      let _ = waiting.reply.send(Err(StoreError::closed()));
     }
   }
 
@@ -276,11 +282,11 @@ impl Dispatcher {
     max: usize,
     is_closed: impl FnOnce() -> bool,
   ) -> Answer<Vec<Message>> {
-    let (reply, answer) = answer_channel(None);
+    let (reply, answer) = Answer::queued(None);
     {
       let mut state = lock(&self.state);
       if state.is_closed || is_closed() {
-        return Answer::Now(Err(StoreError::Stopped));
+        return StoreError::closed().into();
       }
       state.waiting.push_back(Waiting {
         listener,
@@ -302,7 +308,7 @@ impl Dispatcher {
       .partition::<VecDeque<_>, _>(|waiting| waiting.listener == listener);
     state.waiting = others;
     for waiting in own {
-      let _ = waiting.reply.send(Err(StoreError::Stopped));
+      let _ = waiting.reply.send(Err(StoreError::closed()));
     }
   }
 
@@ -315,16 +321,16 @@ impl Dispatcher {
   ) -> Answer<()> {
     let Some(running) = lock(&self.state).running.remove(&id) else {
       // It was ended before.
-      return Answer::Now(Ok(()));
+      return Answer::ready(Ok(()));
     };
     let Some(executor) = self.executor.upgrade() else {
-      return Answer::Now(Err(StoreError::Stopped));
+      return StoreError::closed().into();
     };
     let lease = Lease {
       id,
       deadline: running.deadline,
     };
-    let (reply, answer) = answer_channel(Some(executor.clone() as Arc<dyn Leader>));
+    let (reply, answer) = Answer::queued(Some(executor.clone() as Arc<dyn Leader>));
     let task = Task::EndDelivery { lease, delivered };
     let job = Job::call(task, durability, move |result| {
       // Sending fails when the runtime is gone.
@@ -332,7 +338,7 @@ impl Dispatcher {
     });
     match executor.submit(job, true) {
       Ok(()) => answer,
-      Err(error) => Answer::Now(Err(error)),
+      Err(error) => error.into(),
     }
   }
 }
@@ -347,7 +353,7 @@ impl Deliveries {
         return self.hand_out(batch.messages);
       }
       Ok(None) => {}
-      Err(StoreError::Locked { .. }) => self.due_at = Some(now_ms + RETRY_MS),
+      Err(error) if error.kind() == ErrorKind::Locked => self.due_at = Some(now_ms + RETRY_MS),
       Err(error) => {
         for waiting in std::mem::take(&mut self.waiting) {
           // Sending fails when nobody waits any more.

@@ -1,9 +1,8 @@
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::Dispatcher;
-use crate::engine::{Answer, Durability, Listener, Message, MessageId, StoreError};
+use crate::engine::{Answer, Durability, Listener, Message, MessageId};
 
 /// A listener of a database's queue.
 pub(crate) struct QueueListener<Owner> {
@@ -36,10 +35,16 @@ impl<Owner: Send + Sync> Listener for QueueListener<Owner> {
     self.dispatcher.wait(self.id, max, is_closed)
   }
 
-  fn finish(&self, id: MessageId, delivered: bool) -> Answer<()> {
+  fn ack(&self, id: MessageId) -> Answer<()> {
     self
       .dispatcher
-      .end_delivery(id.into_string(), delivered, self.durability)
+      .end_delivery(id.into_string(), true, self.durability)
+  }
+
+  fn nack(&self, id: MessageId) -> Answer<()> {
+    self
+      .dispatcher
+      .end_delivery(id.into_string(), false, self.durability)
   }
 
   fn close(&self) {
@@ -52,23 +57,4 @@ impl<Owner> Drop for QueueListener<Owner> {
   fn drop(&mut self) {
     self.dispatcher.remove_listener(self.id);
   }
-}
-
-/// A listener of a file that may only be read: no message can be taken out of it.
-pub(crate) struct ReadOnlyListener {
-  pub(crate) path: PathBuf,
-}
-
-impl Listener for ReadOnlyListener {
-  fn receive(&self, _max: usize) -> Answer<Vec<Message>> {
-    Answer::Now(Err(StoreError::ReadOnly {
-      path: self.path.clone(),
-    }))
-  }
-
-  fn finish(&self, _id: MessageId, _delivered: bool) -> Answer<()> {
-    Answer::Now(Ok(()))
-  }
-
-  fn close(&self) {}
 }

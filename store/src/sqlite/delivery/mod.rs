@@ -5,4 +5,4 @@ mod dispatcher;
 mod listener;
 
 pub(crate) use dispatcher::Dispatcher;
-pub(crate) use listener::{QueueListener, ReadOnlyListener};
+pub(crate) use listener::QueueListener;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::path::why_not;
 use super::schema::{self, Look};
 use crate::engine::StoreError;
-use crate::sqlite::error::{is_busy, store_error};
+use crate::sqlite::error::{cannot_open, is_busy, newer_format, store_error};
 use crate::sqlite::{SqliteOptions, interrupt};
 
 /// The connection that writes.
@@ -25,11 +25,7 @@ pub(crate) fn writer(
   options: &SqliteOptions,
   busy_timeout: Duration,
 ) -> Result<Opened, StoreError> {
-  let failed = |error| cannot_open(path, busy_timeout, error);
-  let refuse = |reason: String| {
-    let path = path.to_path_buf();
-    StoreError::CannotOpen { path, reason }
-  };
+  let failed = |error| why(path, busy_timeout, error);
   let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
   let mut connection = open(path, flags, busy_timeout, options.cache_size).map_err(failed)?;
   let deadline = Instant::now() + busy_timeout;
@@ -42,21 +38,18 @@ pub(crate) fn writer(
   })
   .map_err(failed)?;
   if let Look::Foreign(reason) = look {
-    return Err(refuse(reason));
+    return Err(cannot_open(path, reason));
   }
   if found > schema::NEWEST {
-    return Err(StoreError::NewerFormat {
-      path: path.to_path_buf(),
-      found,
-      known: schema::NEWEST,
-    });
+    return Err(newer_format(path, found, schema::NEWEST));
   }
   let read_only = connection.is_readonly("main").map_err(failed)?;
   if read_only {
     if found < schema::NEWEST {
-      return Err(refuse(format!(
-        "it is read-only, and its tables are of version {found}, which need an update"
-      )));
+      return Err(cannot_open(
+        path,
+        format!("it is read-only, and its tables are of version {found}, which need an update"),
+      ));
     }
   } else {
     retry(deadline, || {
@@ -73,7 +66,7 @@ pub(crate) fn writer(
   if look != Look::Known {
     let missing = retry(deadline, || schema::missing(&connection)).map_err(failed)?;
     if let Some(reason) = missing {
-      return Err(refuse(reason));
+      return Err(cannot_open(path, reason));
     }
   }
   connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -171,17 +164,14 @@ fn retry<T>(
   }
 }
 
-fn cannot_open(path: &Path, busy_timeout: Duration, error: rusqlite::Error) -> StoreError {
+/// Why a connection could not be opened.
+fn why(path: &Path, busy_timeout: Duration, error: rusqlite::Error) -> StoreError {
   // A read-only file can be opened, but only where SQLite can keep its log beside it.
   if matches!(
     error.sqlite_error_code(),
     Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
   ) {
-    let reason = why_not(path);
-    return StoreError::CannotOpen {
-      path: path.to_path_buf(),
-      reason,
-    };
+    return cannot_open(path, why_not(path));
   }
-  store_error(path, busy_timeout.as_millis() as u64, error)
+  store_error(path, busy_timeout, error)
 }

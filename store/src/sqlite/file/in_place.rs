@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use super::identity::FileId;
 use super::path;
 use crate::engine::StoreError;
+use crate::sqlite::error::{log_replaced, replaced};
 
 /// Tells whether the files that a connection has open are still those at their paths. A commit to a file that
 /// has lost its name would be acknowledged, and gone.
@@ -30,12 +31,10 @@ impl InPlace {
 
   pub(crate) fn check(&self) -> Result<(), StoreError> {
     if FileId::of(&self.path) != self.file {
-      let path = self.path.clone();
-      return Err(StoreError::Replaced { path });
+      return Err(replaced(&self.path));
     }
     if FileId::of(&self.log_path) != self.log {
-      let path = self.log_path.clone();
-      return Err(StoreError::LogReplaced { path });
+      return Err(log_replaced(&self.log_path));
     }
     Ok(())
   }

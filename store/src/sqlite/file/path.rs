@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf, is_separator};
 use super::identity::is_mount_point;
 use super::in_use::is_in_use;
 use crate::engine::StoreError;
+use crate::sqlite::error::cannot_open;
 
 /// Whether opening the file takes less than a millisecond, as far as one can see from outside: it has
 /// been made, and no log of a crash has to be put in order.
@@ -67,10 +68,7 @@ const IS_A_FOLDER: &str = "it is a folder";
 /// # Errors
 /// It has several.
 pub(crate) fn must_have_one_name(path: &Path) -> Result<(), StoreError> {
-  let refuse = |reason: String| {
-    let path = path.to_path_buf();
-    Err(StoreError::CannotOpen { path, reason })
-  };
+  let refuse = |reason: String| Err(cannot_open(path, reason));
   #[cfg(unix)]
   {
     use std::os::unix::fs::MetadataExt;
@@ -100,11 +98,8 @@ pub(crate) fn must_have_one_name(path: &Path) -> Result<(), StoreError> {
 /// The folder does not exist, or the path leads through a symbolic link: a link could be changed
 /// to point elsewhere after whoever allowed the path has looked at it.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
-  let cannot_open = |reason: String| StoreError::CannotOpen {
-    path: path.to_path_buf(),
-    reason,
-  };
-  let absolute = std::path::absolute(path).map_err(|error| cannot_open(error.to_string()))?;
+  let refused = |reason: String| cannot_open(path, reason);
+  let absolute = std::path::absolute(path).map_err(|error| refused(error.to_string()))?;
   let absolute = without_system_links(absolute);
   // A path that ends so names no file, and the separator is lost on the way.
   if path
@@ -113,7 +108,7 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     .last()
     .is_some_and(|&byte| is_separator(byte.into()))
   {
-    return Err(cannot_open(IS_A_FOLDER.into()));
+    return Err(refused(IS_A_FOLDER.into()));
   }
   for part in absolute.ancestors() {
     if fs::symlink_metadata(part).is_ok_and(|metadata| metadata.is_symlink()) {
@@ -121,19 +116,19 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
         "{} is a symbolic link; give the path it points to",
         part.display()
       );
-      return Err(cannot_open(reason));
+      return Err(refused(reason));
     }
   }
   let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
-    return Err(cannot_open(IS_A_FOLDER.into()));
+    return Err(refused(IS_A_FOLDER.into()));
   };
   match fs::canonicalize(folder) {
     Ok(folder) => Ok(folder.join(name)),
-    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(cannot_open(format!(
+    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(refused(format!(
       "the folder {} does not exist",
       folder.display()
     ))),
-    Err(error) => Err(cannot_open(format!("{}: {error}", folder.display()))),
+    Err(error) => Err(refused(format!("{}: {error}", folder.display()))),
   }
 }
 

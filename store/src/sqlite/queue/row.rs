@@ -2,7 +2,7 @@
 
 use rusqlite::types::ValueRef;
 
-use crate::engine::StoreError;
+use crate::engine::{ErrorKind, StoreError};
 use crate::sqlite::error::WriteError;
 
 /// A row of `queue_running`.
@@ -32,7 +32,7 @@ pub(super) fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<S
 
 pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, WriteError> {
   serde_json::to_string(value)
-    .map_err(|error| WriteError::Refused(StoreError::TypeMismatch(error.to_string())))
+    .map_err(|error| WriteError::Refused(StoreError::new(ErrorKind::Other, error.to_string())))
 }
 
 /// Reads JSON text. A list that can't be read, in a damaged file, counts as empty: an error would keep the message

@@ -21,6 +21,7 @@ use crate::sqlite::SqliteOptions;
 use crate::sqlite::error::ReadError;
 use crate::sqlite::file::connect;
 use crate::sqlite::lock::lock;
+use crate::sqlite::sqlite_api::cache_bytes;
 
 /// Idle connections that are held ready: one for each thread that reads at the same time, in the usual
 /// process. Each costs two or three file descriptors and its page cache.
@@ -228,6 +229,16 @@ impl Pool {
     // One that is being read comes back, and asks again.
     state.is_evicting = state.idle.iter().any(|reader| reader.kept.is_some());
     state.is_evicting
+  }
+
+  /// How many connections are idle, and how many bytes their page caches hold.
+  pub(crate) fn idle(&self) -> (usize, u64) {
+    let state = lock(&self.state);
+    let caches = state
+      .idle
+      .iter()
+      .map(|reader| cache_bytes(&reader.connection));
+    (state.idle.len(), caches.sum())
   }
 
   /// Closes the connections that nobody is reading with.

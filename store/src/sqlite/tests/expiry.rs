@@ -42,7 +42,7 @@ fn rows_that_have_expired_are_removed() {
   ];
   commit(&*store, mutations).unwrap();
   clock.0.store(2_000, Ordering::SeqCst);
-  drop(store.watch(Vec::new()));
+  drop(store.watch(Vec::new()).unwrap());
   eventually("two are gone", || rows(&path) == 2);
   // Another process opens the file, finds what has expired meanwhile, and removes it.
   drop(store);
@@ -59,7 +59,7 @@ fn a_value_that_is_set_again_is_not_removed_with_the_old_one() {
     commit(&*store, vec![set("a", "new")]).unwrap();
     clock.0.store(5_000, Ordering::SeqCst);
     commit(&*store, vec![expiring("b", 5_000)]).unwrap();
-    drop(store.watch(Vec::new()));
+    drop(store.watch(Vec::new()).unwrap());
     thread::sleep(Duration::from_millis(50));
     assert_eq!(text(&*store, "a").as_deref(), Some("new"));
   });
@@ -84,7 +84,7 @@ fn many_rows_that_expire_at_once_hold_no_writer_up() {
     commit(&*store, mutations).unwrap();
   }
   clock.0.store(1_000, Ordering::SeqCst);
-  drop(store.watch(Vec::new()));
+  drop(store.watch(Vec::new()).unwrap());
   // The rows are gone for readers at once, and from the file in a hundred small transactions. Commits
   // come between: each waits for one of those at the most.
   let mut waits = Vec::new();

@@ -6,7 +6,6 @@ use rusqlite::params;
 use rusqlite::types::Value as Cell;
 
 use super::*;
-use crate::engine::Answer;
 
 /// Anything a cell can hold, whatever its column is declared as.
 fn cell() -> impl Strategy<Value = Cell> {
@@ -77,10 +76,10 @@ proptest! {
     raw.execute("UPDATE OR IGNORE data_version SET version = ?1", [counter]).unwrap();
 
     let Ok(store) = open_file(&path, &options()) else { return Ok(()) };
-    let _ = store.get_at_once(b"a");
-    let _ = store.snapshot_read(vec![range("", "\u{10ffff}", 100, false)]).wait_blocking();
-    let _ = store.snapshot_read(vec![range("", "\u{10ffff}", 100, true)]).wait_blocking();
-    let watcher = store.watch(vec![b"a".to_vec()]);
+    let _ = store.get_at_once(b"a", ReadOptions::default());
+    let _ = store.snapshot_read(vec![range("", "\u{10ffff}", 100, false)], ReadOptions::default()).wait_blocking();
+    let _ = store.snapshot_read(vec![range("", "\u{10ffff}", 100, true)], ReadOptions::default()).wait_blocking();
+    let watcher = store.watch(vec![b"a".to_vec()]).unwrap();
     for kind in [
       MutationKind::Sum(Value::U64(1)),
       MutationKind::Min(Value::U64(1)),
@@ -89,10 +88,10 @@ proptest! {
     ] {
       let _ = commit(&*store, vec![mutation("n", kind)]);
     }
-    let listener = store.listen();
-    if let Answer::Now(Ok(messages)) = listener.receive(10) {
+    let listener = store.listen().unwrap();
+    if let Ok(Ok(messages)) = listener.receive(10).try_ready() {
       for message in messages {
-        let _ = listener.finish(message.id, false).wait_blocking();
+        let _ = listener.nack(message.id).wait_blocking();
       }
     }
     listener.close();

@@ -124,7 +124,7 @@ fn a_range_whose_keys_do_not_advance_ends() {
   let store = open_file(&path, &options()).unwrap();
   for reverse in [false, true] {
     let read = store
-      .snapshot_read(vec![range("k", "l", 1000, reverse)])
+      .snapshot_read(vec![range("k", "l", 1000, reverse)], ReadOptions::default())
       .wait_blocking();
     let error = match read {
       Err(error) => error.to_string(),

@@ -25,7 +25,8 @@ use super::transaction::version::VersionAllocator;
 use super::transaction::{Outcome, Task};
 use super::*;
 use crate::engine::{
-  AtomicWrite, Check, CommitOutcome, EntryRef, Held, Mutation, MutationKind, ReadRange, StoreError,
+  AtomicWrite, Check, CommitOutcome, EntryRef, ErrorKind, Held, Mutation, MutationKind,
+  ReadOptions, ReadRange, StoreError,
 };
 use crate::value::Value;
 use crate::versionstamp::Versionstamp;
@@ -39,13 +40,16 @@ impl Clock for TestClock {
   }
 }
 
-/// With `KV_TEST_PLAIN` set, the tests run without the WAL index and without preallocation.
+/// Whether the tests run without the WAL index and without preallocation.
+fn is_plain() -> bool {
+  std::env::var_os("KV_TEST_PLAIN").is_some()
+}
+
 fn options() -> SqliteOptions {
-  let is_plain = std::env::var_os("KV_TEST_PLAIN").is_some();
   SqliteOptions {
     busy_timeout: Duration::from_millis(300),
-    wal_index: !is_plain,
-    wal_preallocation: !is_plain,
+    wal_index: !is_plain(),
+    wal_preallocation: !is_plain(),
     ..SqliteOptions::default()
   }
 }
@@ -75,7 +79,7 @@ fn commit(store: &dyn Backend, mutations: Vec<Mutation>) -> Result<CommitOutcome
 
 fn get(store: &dyn Backend, key: &str) -> Option<Held> {
   let ranges = store
-    .snapshot_read(vec![ReadRange::point(key.into())])
+    .snapshot_read(vec![ReadRange::point(key.into())], ReadOptions::default())
     .wait_blocking()
     .unwrap();
   ranges[0].first().map(EntryRef::to_held)
@@ -83,7 +87,10 @@ fn get(store: &dyn Backend, key: &str) -> Option<Held> {
 
 /// The same by the other way there is. Both databases have it, and nobody holds them up.
 fn get_at_once(store: &dyn Backend, key: &str) -> Option<Held> {
-  store.get_at_once(key.as_bytes()).unwrap().unwrap()
+  store
+    .get_at_once(key.as_bytes(), ReadOptions::default())
+    .unwrap()
+    .unwrap()
 }
 
 fn text(store: &dyn Backend, key: &str) -> Option<String> {
@@ -165,7 +172,7 @@ fn a_write_that_fails_in_its_middle_leaves_nothing() {
     commit(&*store, vec![set("text", "no number")]).unwrap();
     let sum = mutation("text", MutationKind::Sum(Value::U64(1)));
     let error = commit(&*store, vec![set("a", "1"), sum, set("b", "1")]).unwrap_err();
-    assert!(matches!(error, StoreError::TypeMismatch(_)), "{error}");
+    assert!(error.kind() == ErrorKind::TypeMismatch, "{error}");
     assert_eq!((text(&*store, "a"), text(&*store, "b")), (None, None));
     let before = get(&*store, "text").unwrap().versionstamp;
     let CommitOutcome::Committed(after) = commit(&*store, vec![set("c", "1")]).unwrap() else {
@@ -204,10 +211,10 @@ fn in_a_group_one_write_fails_alone() {
     outcomes.as_slice(),
     [
       Ok(Outcome::Commit(CommitOutcome::Committed(first))),
-      Err(WriteError::Refused(StoreError::TypeMismatch(_))),
+      Err(WriteError::Refused(error)),
       Ok(Outcome::Commit(CommitOutcome::CheckFailed)),
       Ok(Outcome::Commit(CommitOutcome::Committed(last))),
-    ] if *first == Versionstamp::from_version(1) && *last == Versionstamp::from_version(2)
+    ] if error.kind() == ErrorKind::TypeMismatch && *first == Versionstamp::from_version(1) && *last == Versionstamp::from_version(2)
   ));
   let keys: Vec<String> = connection
     .prepare("SELECT CAST(k AS TEXT) FROM kv ORDER BY k")
@@ -296,7 +303,7 @@ fn many_threads_commit_and_nothing_is_lost() {
   });
   assert_eq!(get(&*store, "n").unwrap().value, Value::U64(400));
   let all = store
-    .snapshot_read(vec![range("0", "9", 1000, false)])
+    .snapshot_read(vec![range("0", "9", 1000, false)], ReadOptions::default())
     .wait_blocking()
     .unwrap();
   assert_eq!(all[0].len(), 400);
@@ -319,7 +326,10 @@ fn a_read_sees_a_commit_whole_or_not_at_all() {
     scope.spawn(|| {
       while done.load(Ordering::SeqCst) == 0 {
         let ranges = vec![ReadRange::point("a".into()), ReadRange::point("b".into())];
-        let read = store.snapshot_read(ranges).wait_blocking().unwrap();
+        let read = store
+          .snapshot_read(ranges, ReadOptions::default())
+          .wait_blocking()
+          .unwrap();
         let [a, b] = [0, 1].map(|range| read[range].first().unwrap().to_held());
         assert_eq!(a, b);
       }
@@ -336,7 +346,10 @@ fn ranges_are_half_open_limited_and_go_both_ways() {
     )
     .unwrap();
     let keys = |range| {
-      let ranges = store.snapshot_read(vec![range]).wait_blocking().unwrap();
+      let ranges = store
+        .snapshot_read(vec![range], ReadOptions::default())
+        .wait_blocking()
+        .unwrap();
       ranges[0]
         .iter()
         .map(|entry| char::from(entry.key[0]))
@@ -372,7 +385,7 @@ fn what_has_expired_is_gone_to_the_millisecond() {
     assert_eq!(get(&*store, "a"), None);
     assert_eq!(get_at_once(&*store, "a"), None);
     let all = store
-      .snapshot_read(vec![range("a", "zz", 100, false)])
+      .snapshot_read(vec![range("a", "zz", 100, false)], ReadOptions::default())
       .wait_blocking()
       .unwrap();
     assert_eq!(all[0].len(), 1);
@@ -467,15 +480,9 @@ fn a_file_of_a_newer_format_is_refused_and_left_as_it_is() {
   drop(connection);
   let before = contents(&path);
   let error = open_file(&path, &options()).err().unwrap();
+  assert_eq!(error.kind(), ErrorKind::NewerFormat);
   assert!(
-    matches!(
-      error,
-      StoreError::NewerFormat {
-        found: 4,
-        known: 3,
-        ..
-      }
-    ),
+    error.to_string().contains("has format version 4"),
     "{error}"
   );
   assert_eq!(contents(&path), before);
@@ -512,7 +519,7 @@ fn what_is_no_database_is_refused_and_left_as_it_is() {
   let noise = "no database at all\n".repeat(500);
   std::fs::write(&path, &noise).unwrap();
   let error = open_file(&path, &options()).err().unwrap();
-  assert!(matches!(error, StoreError::NotADatabase { .. }), "{error}");
+  assert!(error.kind() == ErrorKind::NotADatabase, "{error}");
   assert_eq!(std::fs::read_to_string(&path).unwrap(), noise);
 }
 
@@ -527,7 +534,7 @@ fn a_write_waits_for_another_process_then_fails_and_later_works() {
   other.execute_batch("BEGIN IMMEDIATE").unwrap();
   let started = Instant::now();
   let error = commit(&*store, vec![set("a", "2")]).unwrap_err();
-  assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+  assert!(error.kind() == ErrorKind::Locked, "{error}");
   assert!(
     error.to_string().contains(path.to_str().unwrap()),
     "{error}"
@@ -558,7 +565,7 @@ fn a_value_that_can_not_be_read_spoils_its_own_key_only() {
     )
     .unwrap();
   let mut found = store
-    .snapshot_read(vec![range("", "~", 100, false)])
+    .snapshot_read(vec![range("", "~", 100, false)], ReadOptions::default())
     .wait_blocking()
     .unwrap();
   let entries = found.pop().unwrap();

@@ -47,23 +47,24 @@ fn payloads(messages: &[Message]) -> Vec<&str> {
 
 fn finish(listener: &dyn Listener, messages: Vec<Message>, delivered: bool) {
   for message in messages {
-    listener
-      .finish(message.id, delivered)
-      .wait_blocking()
-      .unwrap();
+    let answer = match delivered {
+      true => listener.ack(message.id),
+      false => listener.nack(message.id),
+    };
+    answer.wait_blocking().unwrap();
   }
 }
 
 /// Sets the clock, and wakes the caretaker, whose sleep is measured in real time.
 fn advance(store: &dyn Backend, clock: &TestClock, now_ms: u64) {
   clock.0.store(now_ms, Ordering::SeqCst);
-  drop(store.watch(Vec::new()));
+  drop(store.watch(Vec::new()).unwrap());
 }
 
 #[test]
 fn messages_come_in_the_order_they_are_due_when_they_are_due() {
   on_both(|store, clock| {
-    let listener = store.listen();
+    let listener = store.listen().unwrap();
     enqueue(
       &*store,
       vec![message("late", 2_000, &[]), message("first", 0, &[])],
@@ -91,7 +92,7 @@ fn no_more_are_handed_over_than_asked_for() {
       &*store,
       (0..250).map(|i| message(&i.to_string(), 0, &[])).collect(),
     );
-    let listener = store.listen();
+    let listener = store.listen().unwrap();
     let mut seen = Vec::new();
     for max in [1, 3, 500, 500, 500] {
       let messages = receive(&*listener, max);
@@ -109,7 +110,7 @@ fn no_more_are_handed_over_than_asked_for() {
 #[test]
 fn a_message_that_is_not_delivered_comes_again_by_its_schedule_and_then_is_given_up() {
   on_both(|store, clock| {
-    let listener = store.listen();
+    let listener = store.listen().unwrap();
     enqueue(&*store, vec![message("m", 0, &[100, 5_000])]);
     finish(&*listener, receive(&*listener, 1), false);
     advance(&*store, &clock, 99);
@@ -119,7 +120,7 @@ fn a_message_that_is_not_delivered_comes_again_by_its_schedule_and_then_is_given
     advance(&*store, &clock, 5_099);
     assert!(nothing(&*listener));
     advance(&*store, &clock, 5_100);
-    let watcher = store.watch(vec!["u2".into()]);
+    let watcher = store.watch(vec!["u2".into()]).unwrap();
     finish(&*listener, receive(&*listener, 1), false);
     for key in ["u1", "u2"] {
       assert_eq!(get(&*store, key).unwrap().value, Value::V8(b"m".to_vec()));
@@ -127,7 +128,7 @@ fn a_message_that_is_not_delivered_comes_again_by_its_schedule_and_then_is_given
     let runtime = tokio::runtime::Builder::new_current_thread()
       .build()
       .unwrap();
-    assert!(runtime.block_on(watcher.changed()));
+    assert!(runtime.block_on(watcher.changed()).unwrap().is_some());
     advance(&*store, &clock, 100_000);
     assert!(nothing(&*listener));
   });
@@ -136,7 +137,11 @@ fn a_message_that_is_not_delivered_comes_again_by_its_schedule_and_then_is_given
 #[test]
 fn each_message_is_given_to_one_of_those_who_listen() {
   on_both(|store, _| {
-    let listeners = [store.listen(), store.listen(), store.listen()];
+    let listeners = [
+      store.listen().unwrap(),
+      store.listen().unwrap(),
+      store.listen().unwrap(),
+    ];
     let waiting: Vec<_> = listeners
       .iter()
       .map(|listener| listener.receive(100))
@@ -160,10 +165,10 @@ fn each_message_is_given_to_one_of_those_who_listen() {
 #[test]
 fn a_listener_that_goes_leaves_its_messages_to_others() {
   on_both(|store, _| {
-    let gone = store.listen();
+    let gone = store.listen().unwrap();
     enqueue(&*store, vec![message("m", 0, &[60_000])]);
     assert_eq!(receive(&*gone, 1).len(), 1);
-    let listener = store.listen();
+    let listener = store.listen().unwrap();
     assert!(nothing(&*listener));
     drop(gone);
     assert_eq!(payloads(&receive(&*listener, 1)), ["m"]);
@@ -173,7 +178,7 @@ fn a_listener_that_goes_leaves_its_messages_to_others() {
 #[test]
 fn a_wait_that_was_given_up_gets_no_messages() {
   on_both(|store, _| {
-    let listener = store.listen();
+    let listener = store.listen().unwrap();
     let waiting = listener.receive(10);
     drop(waiting);
     enqueue(&*store, vec![message("m", 0, &[])]);
@@ -184,13 +189,13 @@ fn a_wait_that_was_given_up_gets_no_messages() {
 #[test]
 fn closing_a_listener_ends_its_wait_and_no_other() {
   on_both(|store, _| {
-    let (closed, other) = (store.listen(), store.listen());
+    let (closed, other) = (store.listen().unwrap(), store.listen().unwrap());
     let waiting = closed.receive(1);
     let others = other.receive(1);
     closed.close();
-    assert!(matches!(waiting.wait_blocking(), Err(StoreError::Stopped)));
+    assert!(waiting.wait_blocking().unwrap_err().is_closed());
     let late = closed.receive(1);
-    assert!(matches!(late.wait_blocking(), Err(StoreError::Stopped)));
+    assert!(late.wait_blocking().unwrap_err().is_closed());
     enqueue(&*store, vec![message("m", 0, &[])]);
     let messages = within(others, Duration::from_secs(10)).unwrap();
     assert_eq!(payloads(&messages), ["m"]);
@@ -200,15 +205,12 @@ fn closing_a_listener_ends_its_wait_and_no_other() {
 #[test]
 fn a_message_is_acknowledged_once() {
   on_both(|store, _| {
-    let listener = store.listen();
+    let listener = store.listen().unwrap();
     enqueue(&*store, vec![message("m", 0, &[0])]);
     let [message] = receive(&*listener, 1).try_into().unwrap();
-    listener
-      .finish(message.id.clone(), true)
-      .wait_blocking()
-      .unwrap();
+    listener.ack(message.id.clone()).wait_blocking().unwrap();
     // What came second counts no more.
-    listener.finish(message.id, false).wait_blocking().unwrap();
+    listener.nack(message.id).wait_blocking().unwrap();
     assert!(nothing(&*listener));
   });
 }
@@ -225,7 +227,7 @@ fn messages_of_a_process_that_has_died_come_again_and_those_of_one_that_lives_do
   let store = open_file(&path, &options).unwrap();
   enqueue(&*store, vec![message("dead", 0, &[60_000])]);
   // A process that has taken it and was killed: nothing moves its deadline.
-  let listener = store.listen();
+  let listener = store.listen().unwrap();
   let taken = receive(&*listener, 1);
   let process = Connection::open(&path).unwrap();
   let rows: Vec<(String, Vec<u8>)> = {
@@ -280,7 +282,7 @@ fn a_clock_that_is_set_forward_or_back_loses_no_message_and_gives_none_twice() {
     ..options()
   };
   let store = open_file(&path, &options).unwrap();
-  let listener = store.listen();
+  let listener = store.listen().unwrap();
   enqueue(&*store, vec![message("alive", 0, &[60_000])]);
   let alive = receive(&*listener, 1);
   assert_eq!(payloads(&alive), ["alive"]);
@@ -321,7 +323,7 @@ fn denos_rows_are_understood() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let store = open_file(&path, &options()).unwrap();
-  let listener = store.listen();
+  let listener = store.listen().unwrap();
   assert!(nothing(&*listener));
   let process = Connection::open(&path).unwrap();
   // Keys as arrays of numbers, and no schedule: the message is given up at once.
@@ -366,7 +368,7 @@ fn a_damaged_message_is_no_end_of_others() {
     raw.execute(&sql, []).unwrap();
   }
   enqueue(&*store, vec![message("m", 1, &[])]);
-  let listener = store.listen();
+  let listener = store.listen().unwrap();
   let messages = receive(&*listener, 10);
   // The one whose id is no text is passed over.
   assert_eq!(messages.len(), 3);
@@ -385,7 +387,7 @@ fn an_error_of_the_file_is_one_for_who_listens_and_it_works_again() {
   raw
     .execute_batch("ALTER TABLE queue RENAME TO elsewhere")
     .unwrap();
-  let listener = store.listen();
+  let listener = store.listen().unwrap();
   assert!(listener.receive(1).wait_blocking().is_err());
   raw
     .execute_batch("ALTER TABLE elsewhere RENAME TO queue")
@@ -402,7 +404,7 @@ fn while_another_process_writes_messages_wait() {
   enqueue(&*store, vec![message("m", 0, &[])]);
   let raw = Connection::open(&path).unwrap();
   raw.execute_batch("BEGIN IMMEDIATE").unwrap();
-  let listener = store.listen();
+  let listener = store.listen().unwrap();
   let answer = listener.receive(1);
   // Longer than the store waits for the lock.
   thread::sleep(Duration::from_millis(700));

@@ -40,7 +40,11 @@ fn reads_in_a_row_see_what_anybody_has_committed() {
       assert_eq!(number(get(store, "key")), round);
       assert_eq!(number(get_at_once(store, "key")), round);
       let ranges = vec![range("a", "z", 10, false), ReadRange::point("key".into())];
-      for found in store.snapshot_read(ranges).wait_blocking().unwrap() {
+      for found in store
+        .snapshot_read(ranges, ReadOptions::default())
+        .wait_blocking()
+        .unwrap()
+      {
         assert_eq!(number(found.first().map(EntryRef::to_held)), round);
       }
     }

@@ -8,7 +8,7 @@
 
 use rusqlite::Connection;
 
-use crate::sqlite::wal::data_version;
+use crate::sqlite::sqlite_api::data_version;
 
 const GET: &str = "SELECT version FROM data_version WHERE k = 0";
 const SET: &str = "UPDATE data_version SET version = ?1 WHERE k = 0";

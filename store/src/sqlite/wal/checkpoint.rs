@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -60,6 +60,7 @@ pub(crate) struct Checkpointer {
   due_at: u32,
   /// A checkpoint was requested of the thread.
   is_requested: bool,
+  count: Arc<AtomicU64>,
   /// The thread has made it.
   is_done: Arc<AtomicBool>,
 }
@@ -72,6 +73,7 @@ impl Checkpointer {
       log_pages: 0,
       due_at: STEP_PAGES,
       is_requested: false,
+      count: Arc::default(),
       is_done: Arc::default(),
     }
   }
@@ -79,6 +81,11 @@ impl Checkpointer {
   /// Pages in the log after the last commit of this process.
   pub(crate) fn log_pages(&self) -> u32 {
     self.log_pages
+  }
+
+  /// How many checkpoints were made: by the thread, and by commits that have restarted the log.
+  pub(crate) fn count(&self) -> u64 {
+    self.count.load(Ordering::Relaxed)
   }
 
   /// Whether the next commit restarts the log first.
@@ -91,6 +98,7 @@ impl Checkpointer {
   /// one that commits.
   pub(crate) fn restart_log(&mut self, connection: &Connection) {
     run(connection);
+    self.count.fetch_add(1, Ordering::Relaxed);
     self.is_requested = false;
     self.due_at = self.log_pages.saturating_add(STEP_PAGES);
   }
@@ -110,7 +118,8 @@ impl Checkpointer {
     if self.thread.is_none() {
       let (requests, waiting) = sync_channel(1);
       let (path, is_done) = (self.path.clone(), self.is_done.clone());
-      let serve = move || serve(&path, &waiting, &is_done);
+      let count = self.count.clone();
+      let serve = move || serve(&path, &waiting, &is_done, &count);
       let thread = thread::spawn(&self.path, "kv-checkpoint", serve);
       self.thread = thread.ok().map(|thread| (requests, thread));
     }
@@ -127,11 +136,12 @@ impl Checkpointer {
   }
 }
 
-fn serve(path: &Path, requests: &Receiver<()>, is_done: &AtomicBool) {
+fn serve(path: &Path, requests: &Receiver<()>, is_done: &AtomicBool, count: &AtomicU64) {
   let connection = connect::checkpointer(path);
   while requests.recv().is_ok() {
     if let Ok(connection) = &connection {
       run(connection);
+      count.fetch_add(1, Ordering::Relaxed);
     }
     is_done.store(true, Ordering::Release);
   }

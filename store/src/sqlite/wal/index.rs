@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use rusqlite::{Connection, ffi};
 
-use super::sqlite_file;
+use crate::sqlite::sqlite_api;
 
 /// `iVersion` of the one layout there has been since SQLite 3.7.0.
 const VERSION: u32 = 3_007_000;
@@ -51,7 +51,7 @@ impl WalIndex {
   /// `connection` must have read its file: otherwise SQLite has not mapped the index.
   fn read(connection: &Connection) -> Option<Self> {
     // There is no other way to this memory: SQLite has mapped it.
-    let (file, methods) = sqlite_file::of(connection, ffi::SQLITE_FCNTL_FILE_POINTER)?;
+    let (file, methods) = sqlite_api::file(connection, ffi::SQLITE_FCNTL_FILE_POINTER)?;
     // Only the second version of the table has it.
     let map = methods.xShmMap.filter(|_| methods.iVersion >= 2)?;
     let mut region: *mut c_void = ptr::null_mut();

@@ -5,6 +5,3 @@ pub(crate) mod checkpoint;
 pub(crate) mod foreign_commits;
 pub(crate) mod index;
 pub(crate) mod preallocation;
-mod sqlite_file;
-
-pub(crate) use sqlite_file::data_version;

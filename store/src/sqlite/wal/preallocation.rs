@@ -9,7 +9,7 @@ use std::os::raw::{c_int, c_void};
 
 use rusqlite::{Connection, ffi};
 
-use super::sqlite_file;
+use crate::sqlite::sqlite_api;
 
 /// The file grows by as much as there is, within these bounds, in whole [`ZEROS`]: a script that writes little pays
 /// for little, and no commit waits for more than the second to be synced.
@@ -57,19 +57,23 @@ impl Preallocation {
   }
 
   fn is_scarce(&mut self, connection: &Connection, log_pages: u32) -> bool {
+    self.log_bytes(connection, log_pages) + MARGIN_BYTES > self.file_bytes
+  }
+
+  /// How many bytes so many pages of the log take.
+  pub(crate) fn log_bytes(&mut self, connection: &Connection, log_pages: u32) -> u64 {
     let page_bytes = *self.page_bytes.get_or_insert_with(|| {
       let pragma = connection.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0));
       pragma.map_or(4096, i64::unsigned_abs)
     });
-    let log_bytes = u64::from(log_pages) * (page_bytes + FRAME_HEADER_BYTES);
-    log_bytes + MARGIN_BYTES > self.file_bytes
+    u64::from(log_pages) * (page_bytes + FRAME_HEADER_BYTES)
   }
 }
 
 /// Lengthens the log's file; returns its new length. The caller holds the write lock.
 fn lengthen(connection: &Connection) -> Option<u64> {
   // A write transaction is open: the connection is in WAL mode, and its journal is the log.
-  let (file, methods) = sqlite_file::of(connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER)?;
+  let (file, methods) = sqlite_api::file(connection, ffi::SQLITE_FCNTL_JOURNAL_POINTER)?;
   let (size, write, truncate) = (methods.xFileSize?, methods.xWrite?, methods.xTruncate?);
 
   let mut bytes: ffi::sqlite3_int64 = 0;

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::{AfterCommit, Job};
 use crate::engine::{Durability, ReadRange, StoreError};
 use crate::sqlite::SqliteOptions;
-use crate::sqlite::error::{WriteError, store_error};
+use crate::sqlite::error::{WriteError, locked, store_error};
 use crate::sqlite::file::in_place::InPlace;
 use crate::sqlite::read::pool::Pool;
 use crate::sqlite::read::query::{self, Budget};
@@ -90,13 +90,20 @@ impl WriteConnection {
     }
     let timeout = self.options.busy_timeout;
     if let Err(group) = self.commit_within(group, timeout) {
-      self.answer_all(group, &self.locked());
+      self.answer_all(group, &locked(&self.path, timeout));
     }
   }
 
   /// Whether the next commit restarts the log first, which takes longer than a commit.
   pub(super) fn must_restart_log(&self) -> bool {
     self.checkpointer.must_restart_log()
+  }
+
+  /// Bytes in the log after the last commit, and how many checkpoints were made.
+  pub(super) fn log_stats(&mut self) -> (u64, u64) {
+    let log_pages = self.checkpointer.log_pages();
+    let log_bytes = self.preallocation.log_bytes(&self.connection, log_pages);
+    (log_bytes, self.checkpointer.count())
   }
 
   /// The same as `commit`, for a caller that can't wait: neither for another process, nor for the log to be restarted.
@@ -258,19 +265,8 @@ impl WriteConnection {
     }
   }
 
-  fn waited_ms(&self) -> u64 {
-    self.options.busy_timeout.as_millis() as u64
-  }
-
-  fn locked(&self) -> StoreError {
-    StoreError::Locked {
-      path: self.path.clone(),
-      waited_ms: self.waited_ms(),
-    }
-  }
-
   fn explain(&self, error: WriteError) -> StoreError {
-    error.explain(|error| store_error(&self.path, self.waited_ms(), error))
+    error.explain(|error| store_error(&self.path, self.options.busy_timeout, error))
   }
 
   fn set_busy_timeout(&mut self, wanted: Duration) -> rusqlite::Result<()> {
@@ -303,7 +299,7 @@ mod tests {
   use std::time::Instant;
 
   use super::*;
-  use crate::engine::{AtomicWrite, answer_channel};
+  use crate::engine::{Answer, AtomicWrite};
   use crate::sqlite::write::tests::connection_alone;
 
   #[test]
@@ -315,7 +311,7 @@ mod tests {
       let (jobs, answers): (Vec<_>, Vec<_>) = group
         .iter()
         .map(|&durability| {
-          let (reply, answer) = answer_channel(None);
+          let (reply, answer) = Answer::queued(None);
           (
             Job::write(AtomicWrite::default(), durability, reply),
             answer,
@@ -360,7 +356,7 @@ mod tests {
     let mut committer = connection_alone(&path, options);
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let (reply, answer) = answer_channel(None);
+    let (reply, answer) = Answer::queued(None);
     let (before, started) = (thread_ticks(), Instant::now());
     committer.commit(vec![Job::write(
       AtomicWrite::default(),

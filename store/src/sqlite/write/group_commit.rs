@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::connection::{Attempt, WriteConnection};
 use super::{Executor, Job};
-use crate::engine::{Leader, StoreError};
+use crate::engine::{Leader, Stats, StoreError};
 use crate::sqlite::lock::lock;
 use crate::sqlite::thread;
 
@@ -90,6 +90,20 @@ struct Queue {
   last_group: usize,
   /// No more jobs come; the thread ends when it has done those that are there.
   closing: bool,
+  totals: Totals,
+}
+
+/// What was committed so far.
+#[derive(Clone, Copy, Default)]
+struct Totals {
+  commits: u64,
+  tasks: u64,
+  largest_group: u64,
+  time: Duration,
+  slowest: Duration,
+  /// Of the log, after the last commit.
+  log_bytes: u64,
+  checkpoints: u64,
 }
 
 impl GroupCommit {
@@ -105,6 +119,7 @@ impl GroupCommit {
         commit_time: Duration::ZERO,
         last_group: 0,
         closing: false,
+        totals: Totals::default(),
       }),
       wake: Condvar::new(),
       ended: Condvar::new(),
@@ -135,6 +150,21 @@ impl GroupCommit {
       self.give_to_thread(&mut queue);
     }
     Ok(())
+  }
+
+  /// Adds what this knows to `stats`.
+  pub(crate) fn add_stats(&self, stats: &mut Stats) {
+    let queue = lock(&self.queue);
+    let totals = &queue.totals;
+    stats.commits = totals.commits;
+    stats.tasks = totals.tasks;
+    stats.largest_group = totals.largest_group;
+    stats.commit_time = totals.time;
+    stats.slowest_commit = totals.slowest;
+    stats.log_bytes = totals.log_bytes;
+    stats.checkpoints = totals.checkpoints;
+    stats.waiting_tasks = queue.jobs.len() as u64;
+    stats.waiting_bytes = queue.bytes as u64;
   }
 
   /// Waits while the jobs hold more memory than they may: a script that asks for one write after another without
@@ -329,7 +359,14 @@ impl Queue {
     }
   }
 
-  fn put_back(&mut self, connection: WriteConnection, writes: usize, took: Duration) {
+  fn put_back(&mut self, mut connection: WriteConnection, writes: usize, took: Duration) {
+    let totals = &mut self.totals;
+    totals.commits += 1;
+    totals.tasks += writes as u64;
+    totals.largest_group = totals.largest_group.max(writes as u64);
+    totals.time += took;
+    totals.slowest = totals.slowest.max(took);
+    (totals.log_bytes, totals.checkpoints) = connection.log_stats();
     self.connection = Some(connection);
     self.last_group = writes;
     if writes <= LED_WRITES {
@@ -344,9 +381,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
   use super::*;
-  use crate::engine::{
-    Answer, AtomicWrite, CommitOutcome, Durability, Mutation, MutationKind, answer_channel,
-  };
+  use crate::engine::{Answer, AtomicWrite, CommitOutcome, Durability, Mutation, MutationKind};
   use crate::sqlite::SqliteOptions;
   use crate::sqlite::write::tests::connection_alone;
   use crate::value::Value;
@@ -363,7 +398,7 @@ mod tests {
   }
 
   fn submit(writer: &Arc<GroupCommit>, value_bytes: usize) -> Answer<CommitOutcome> {
-    let (reply, answer) = answer_channel(None);
+    let (reply, answer) = Answer::queued(None);
     let mutation = Mutation {
       key: b"key".to_vec(),
       kind: MutationKind::Set(Value::Bytes(vec![0; value_bytes])),

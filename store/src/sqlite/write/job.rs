@@ -52,7 +52,7 @@ impl Job {
       let entries = result.and_then(|outcome| match outcome {
         Outcome::Read(entries) => Ok(entries),
         // No read has another outcome.
-        _ => Err(StoreError::Stopped),
+        _ => Err(StoreError::closed()),
       });
       // Sending fails when the handle was closed: nobody waits any more.
       let _ = reply.send(entries);

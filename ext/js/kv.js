@@ -9,22 +9,18 @@ import {
   op_kv_open,
   op_kv_set,
   op_kv_opened,
-  op_kv_take_read,
-  op_kv_wait_read,
 } from "ext:core/ops";
-import { atomicOperation, DELETE, validateExpireIn } from "ext:kv_ext/atomic.js";
-import {
-  checkConsistency,
-  commitVersionstampSymbol,
-  committed,
-} from "ext:kv_ext/handle.js";
-import { listIterator } from "ext:kv_ext/list.js";
+import { atomicOperation, validateExpireIn } from "ext:kv_ext/atomic.js";
 import { codec } from "ext:kv_ext/codec.js";
-import { ENTRY_FIELDS, entryAt } from "ext:kv_ext/entry.js";
+import { entryAt } from "ext:kv_ext/entry.js";
+import { commitVersionstampSymbol, isEventual } from "ext:kv_ext/handle.js";
+import { listIterator } from "ext:kv_ext/list.js";
+import { DELETE, ENTRY_FIELDS, KIND_U64 } from "ext:kv_ext/protocol.js";
 import { listen } from "ext:kv_ext/queue.js";
+import { settleCommit, settleRead } from "ext:kv_ext/settle.js";
 import { isTurnDue, turn } from "ext:kv_ext/turn.js";
 import { u64Value } from "ext:kv_ext/u64.js";
-import { KIND_U64, kindOf } from "ext:kv_ext/value.js";
+import { kindOf } from "ext:kv_ext/value.js";
 import { watchKeys } from "ext:kv_ext/watch.js";
 
 const { BadResource } = core;
@@ -61,10 +57,10 @@ class Kv {
   }
 
   async get(key, options) {
-    checkConsistency(options?.consistency);
-    let fields = op_kv_get(this.#handle, key, codec);
+    const eventual = isEventual(options?.consistency);
+    let fields = op_kv_get(this.#handle, key, eventual, codec);
     if (typeof fields === "number") {
-      fields = (await this.#read(fields))[0];
+      fields = (await settleRead(this.#handle, fields))[0];
       if (fields.length === 0) return { key, value: null, versionstamp: null };
     } else if (isTurnDue(1)) {
       await turn();
@@ -73,11 +69,11 @@ class Kv {
   }
 
   async getMany(keys, options) {
-    checkConsistency(options?.consistency);
-    const fields = op_kv_get_many(this.#handle, keys, codec);
+    const eventual = isEventual(options?.consistency);
+    const fields = op_kv_get_many(this.#handle, keys, eventual, codec);
     if (typeof fields === "number") {
       return ArrayPrototypeMap(
-        await this.#read(fields),
+        await settleRead(this.#handle, fields),
         (found, i) =>
           found.length === 0
             ? { key: keys[i], value: null, versionstamp: null }
@@ -90,12 +86,6 @@ class Kv {
     }
     if (isTurnDue(entries.length)) await turn();
     return entries;
-  }
-
-  /** What a read that did not answer at once has found: the entries of each range, flat. */
-  async #read(ticket) {
-    await op_kv_wait_read(this.#handle, ticket);
-    return op_kv_take_read(this.#handle, ticket, codec);
   }
 
   async set(key, value, options) {
@@ -111,7 +101,7 @@ class Kv {
       commitVersionstampSymbol,
       codec,
     );
-    return { ok: true, versionstamp: await committed(this.#handle, result) };
+    return { ok: true, versionstamp: await settleCommit(this.#handle, result) };
   }
 
   async delete(key) {
@@ -123,7 +113,7 @@ class Kv {
       [],
       commitVersionstampSymbol,
     );
-    await committed(this.#handle, result);
+    await settleCommit(this.#handle, result);
   }
 
   async enqueue(message, options) {

@@ -1,15 +1,12 @@
 // Deno.KvListIterator: reads a range in batches, each of them one snapshot.
 
 import { primordials } from "ext:core/mod.js";
-import {
-  op_kv_cursor,
-  op_kv_list,
-  op_kv_take_read,
-  op_kv_wait_read,
-} from "ext:core/ops";
+import { op_kv_cursor, op_kv_list } from "ext:core/ops";
 import { codec } from "ext:kv_ext/codec.js";
-import { ENTRY_FIELDS, entryAt } from "ext:kv_ext/entry.js";
-import { checkConsistency } from "ext:kv_ext/handle.js";
+import { entryAt } from "ext:kv_ext/entry.js";
+import { isEventual } from "ext:kv_ext/handle.js";
+import { ENTRY_FIELDS } from "ext:kv_ext/protocol.js";
+import { settleRead } from "ext:kv_ext/settle.js";
 import { isTurnDue, turn } from "ext:kv_ext/turn.js";
 
 const {
@@ -162,7 +159,7 @@ class KvListIterator {
 
   /** Reads the next batch: at once, and returns null, or returns a promise to wait for. */
   #readBatch() {
-    checkConsistency(this.#consistency);
+    const eventual = isEventual(this.#consistency);
     const cursor = this.#boundary === null ? this.#cursor : this.cursor;
     if (cursor !== undefined && typeof cursor !== "string") {
       throw new TypeError(`cursor must be a string: received ${typeof cursor}`);
@@ -175,6 +172,7 @@ class KvListIterator {
       this.#batchSize,
       this.#reverse,
       cursor,
+      eventual,
       codec,
     );
     if (typeof batch === "number") return this.#waitForBatch(batch);
@@ -189,9 +187,7 @@ class KvListIterator {
 
   async #waitForBatch(ticket) {
     try {
-      await op_kv_wait_read(this.#handle, ticket);
-      const ranges = op_kv_take_read(this.#handle, ticket, codec);
-      this.#setBatch(ranges[0]);
+      this.#setBatch((await settleRead(this.#handle, ticket))[0]);
     } finally {
       this.#reading = null;
     }

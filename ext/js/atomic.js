@@ -2,14 +2,21 @@
 
 import { primordials } from "ext:core/mod.js";
 import { op_kv_check_enqueue, op_kv_commit } from "ext:core/ops";
+import { checkHandle, commitVersionstampSymbol } from "ext:kv_ext/handle.js";
 import {
-  checkHandle,
-  commitVersionstampSymbol,
-  committed,
-} from "ext:kv_ext/handle.js";
+  CHECK_FIELDS,
+  DELETE,
+  ENQUEUE_FIELDS,
+  KIND_V8,
+  MAX,
+  MIN,
+  MUTATION_FIELDS,
+  SET,
+  SUM,
+} from "ext:kv_ext/protocol.js";
+import { settleCommit } from "ext:kv_ext/settle.js";
 import { KvU64 } from "ext:kv_ext/u64.js";
-import { ENQUEUE_FIELDS } from "ext:kv_ext/queue.js";
-import { freezeValue, KIND_V8, kindOf, thawValue } from "ext:kv_ext/value.js";
+import { freezeValue, kindOf, thawValue } from "ext:kv_ext/value.js";
 
 const {
   ArrayPrototypeJoin,
@@ -20,16 +27,10 @@ const {
   TypeError,
 } = primordials;
 
-const SET = 0;
-const DELETE = 1;
-const TYPES = { __proto__: null, set: SET, delete: DELETE, sum: 2, min: 3, max: 4 };
+const TYPES = { __proto__: null, set: SET, delete: DELETE, sum: SUM, min: MIN, max: MAX };
 const TYPE_NAMES = ["set", "delete", "sum", "min", "max"];
-/** Mutations are kept flat: key, type, kind of the value, value, expireIn. */
-const MUTATION_FIELDS = 5;
 /** The fields of a message after its payload. */
 const ENQUEUE_OPTIONS = ["delay", "keysIfUndelivered", "backoffSchedule"];
-/** Checks likewise: key, versionstamp. */
-const CHECK_FIELDS = 2;
 
 function validateExpireIn(expireIn) {
   if (
@@ -96,15 +97,15 @@ class AtomicOperation {
   }
 
   sum(key, n) {
-    return this.#push(key, TYPES.sum, new KvU64(n));
+    return this.#push(key, SUM, new KvU64(n));
   }
 
   min(key, n) {
-    return this.#push(key, TYPES.min, new KvU64(n));
+    return this.#push(key, MIN, new KvU64(n));
   }
 
   max(key, n) {
-    return this.#push(key, TYPES.max, new KvU64(n));
+    return this.#push(key, MAX, new KvU64(n));
   }
 
   set(key, value, options) {
@@ -155,7 +156,7 @@ class AtomicOperation {
       this.#enqueues,
       commitVersionstampSymbol,
     );
-    const versionstamp = await committed(handle, result);
+    const versionstamp = await settleCommit(handle, result);
     return versionstamp === null ? { ok: false } : { ok: true, versionstamp };
   }
 
@@ -206,4 +207,4 @@ class AtomicOperation {
   }
 }
 
-export { AtomicOperation, atomicOperation, DELETE, validateExpireIn };
+export { AtomicOperation, atomicOperation, validateExpireIn };

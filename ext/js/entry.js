@@ -1,7 +1,5 @@
 // Entries cross from the ops flat: key, value, versionstamp, one after another in one array.
 
-const ENTRY_FIELDS = 3;
-
 /** Whether the value, or the key, of the entry can't be read: in place of the value is the error. */
 function isUnreadable(fields, index) {
   return fields[index + 2] === undefined;
@@ -17,4 +15,4 @@ function entryAt(fields, index) {
   };
 }
 
-export { ENTRY_FIELDS, entryAt, isUnreadable };
+export { entryAt, isUnreadable };

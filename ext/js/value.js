@@ -1,19 +1,13 @@
-// How values cross to the ops and back. The kinds are the encoding numbers of the database.
+// How values cross to the ops and back.
 
 import { primordials } from "ext:core/mod.js";
 import { op_kv_deserialize, op_kv_serialize } from "ext:core/ops";
 import { codec } from "ext:kv_ext/codec.js";
+import { KIND_BYTES, KIND_U64, KIND_V8 } from "ext:kv_ext/protocol.js";
 import { KvU64, u64Value } from "ext:kv_ext/u64.js";
 
 const { TypedArrayPrototypeGetSymbolToStringTag, TypedArrayPrototypeSlice } =
   primordials;
-
-/** A structured clone in V8's wire format. */
-const KIND_V8 = 1;
-/** A Deno.KvU64. */
-const KIND_U64 = 2;
-/** A Uint8Array, kept as it is. */
-const KIND_BYTES = 3;
 
 function kindOf(value) {
   if (TypedArrayPrototypeGetSymbolToStringTag(value) === "Uint8Array") {
@@ -46,4 +40,4 @@ function thawValue(kind, frozen) {
   }
 }
 
-export { freezeValue, KIND_U64, KIND_V8, kindOf, thawValue };
+export { freezeValue, kindOf, thawValue };

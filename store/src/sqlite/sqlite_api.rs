@@ -1,4 +1,4 @@
-//! What SQLite tells of the files it has open only through `sqlite3_file_control`.
+//! What rusqlite has no function for: files that SQLite has open, its data version, the size of a cache.
 //!
 //! The files are reached through SQLite and not by their names: a name may lead to another file by now, with other
 //! locks, if somebody has deleted the database and made a new one.
@@ -11,7 +11,7 @@ use rusqlite::{Connection, ffi};
 /// A file of a connection with its methods; `which` is `SQLITE_FCNTL_FILE_POINTER` or
 /// `SQLITE_FCNTL_JOURNAL_POINTER`. The file is SQLite's, and open as long as the connection is, or for the
 /// log, in WAL mode.
-pub(super) fn of(
+pub(crate) fn file(
   connection: &Connection,
   which: c_int,
 ) -> Option<(*mut ffi::sqlite3_file, &ffi::sqlite3_io_methods)> {
@@ -53,4 +53,25 @@ pub(crate) fn data_version(connection: &Connection) -> Option<u32> {
     )
   };
   (code == ffi::SQLITE_OK).then_some(version)
+}
+
+/// Bytes that the page cache of a connection holds. 0: SQLite can't tell.
+pub(crate) fn cache_bytes(connection: &Connection) -> u64 {
+  let (mut current, mut highest) = (0, 0);
+  // SAFETY: the handle is that of an open connection, which this thread uses alone: it is borrowed, and not
+  // `Sync`. The call writes two integers to where the arguments point, as documented.
+  let code = unsafe {
+    ffi::sqlite3_db_status(
+      connection.handle(),
+      ffi::SQLITE_DBSTATUS_CACHE_USED,
+      &raw mut current,
+      &raw mut highest,
+      0,
+    )
+  };
+  if code == ffi::SQLITE_OK {
+    u64::try_from(current).unwrap_or(0)
+  } else {
+    0
+  }
 }

@@ -2,20 +2,15 @@
 
 import { core, primordials } from "ext:core/mod.js";
 import {
-  op_kv_finish,
+  op_kv_end_delivery,
   op_kv_listen,
   op_kv_message,
-  op_kv_queue_concurrency,
   op_kv_receive,
   op_kv_release_listener,
 } from "ext:core/ops";
 import { codec } from "ext:kv_ext/codec.js";
 
-const { ErrorPrototype, ObjectPrototypeIsPrototypeOf, Promise, String, TypeError } =
-  primordials;
-
-/** Fields of a message in an atomic operation: payload, delay, keysIfUndelivered, backoffSchedule. */
-const ENQUEUE_FIELDS = 4;
+const { ErrorPrototype, ObjectPrototypeIsPrototypeOf, String, TypeError } = primordials;
 
 /** What a handler has thrown, with its stack where it has one. */
 function report(error) {
@@ -42,9 +37,9 @@ async function deliver(listener, number, handler) {
     report(error);
   }
   try {
-    await op_kv_finish(listener, number, delivered);
+    await op_kv_end_delivery(listener, number, delivered);
   } catch (error) {
-    // The message is delivered again, here or elsewhere, when its time has run out.
+    // The message is delivered again, here or elsewhere, when its lease has expired.
     report(error);
   }
 }
@@ -54,33 +49,19 @@ async function listen(handle, handler) {
     throw new TypeError(`handler must be a function: received ${typeof handler}`);
   }
   const listener = op_kv_listen(handle);
-  const concurrency = op_kv_queue_concurrency(handle);
-  let atWork = 0;
-  /** Ends the wait for a handler to come to its end. */
-  let someoneIsDone = null;
-  const start = async (number) => {
-    await deliver(listener, number, handler);
-    atWork--;
-    someoneIsDone?.();
-  };
-  const oneIsDone = () => new Promise((resolve) => someoneIsDone = resolve);
   try {
     while (true) {
-      if (atWork >= concurrency) await oneIsDone();
-      const { 0: last, 1: count } = await op_kv_receive(listener, concurrency - atWork);
+      // As many messages as there is room for; the ops count the handlers that are at work.
+      const { 0: last, 1: count } = await op_kv_receive(listener);
       if (count === 0) break;
-      atWork += count;
-      for (let number = last - count + 1; number <= last; number++) start(number);
+      for (let number = last - count + 1; number <= last; number++) {
+        deliver(listener, number, handler);
+      }
     }
   } finally {
-    release();
-  }
-
-  // Handlers that are at work have their messages acknowledged, each once, also after close().
-  async function release() {
-    while (atWork > 0) await oneIsDone();
+    // Handlers that are at work have their messages acked or nacked, each once, also after close().
     op_kv_release_listener(listener);
   }
 }
 
-export { ENQUEUE_FIELDS, listen };
+export { listen };
