@@ -246,12 +246,11 @@ impl KvOptions {
   }
 
   pub(crate) fn sqlite(&self) -> SqliteOptions {
-    SqliteOptions {
-      clock: self.clock.clone(),
-      durability: self.durability,
-      cache_size: self.cache_size,
-      mmap_size: self.mmap_size,
-      ..SqliteOptions::default()
-    }
+    let mut options = SqliteOptions::default();
+    options.clock = self.clock.clone();
+    options.durability = self.durability;
+    options.cache_size = self.cache_size;
+    options.mmap_size = self.mmap_size;
+    options
   }
 }

@@ -30,6 +30,7 @@
 
 #![deny(missing_docs, missing_debug_implementations)]
 
+mod checks;
 mod client;
 mod conversions;
 pub mod engine;

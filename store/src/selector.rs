@@ -1,13 +1,7 @@
 //! Turns the selector and the cursor of a `list` into one range of encoded keys.
 
-use std::num::NonZeroU32;
-
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE;
-
-use crate::engine::ReadRange;
-use crate::error::KvError;
-use crate::limits::Limits;
 
 /// A list selector, its keys encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,29 +110,6 @@ impl Selector {
       start = next;
     }
     Ok((start, end))
-  }
-
-  /// The range of a list's next page: at most `entries` entries after `cursor`. An empty cursor counts as none.
-  ///
-  /// # Errors
-  /// The cursor is malformed or points outside the selector, or a limit is exceeded.
-  pub fn page(
-    &self,
-    cursor: Option<&str>,
-    entries: NonZeroU32,
-    reverse: bool,
-    limits: &Limits,
-  ) -> Result<ReadRange, KvError> {
-    let (start, end) = self.range(cursor.filter(|cursor| !cursor.is_empty()), reverse)?;
-    limits.check_page(entries)?;
-    limits.check_read_key(&start)?;
-    limits.check_read_key(&end)?;
-    Ok(ReadRange {
-      start,
-      end,
-      limit: entries,
-      reverse,
-    })
   }
 
   /// The cursor to continue after `key`: the part of it that the selector does not fix, in

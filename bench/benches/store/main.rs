@@ -121,7 +121,10 @@ fn benchmarks(criterion: &mut Criterion) {
   group.bench_function("kv", |bench| {
     bench.iter(|| {
       let range = ReadRange::point(some(&mut i));
-      ours.snapshot_read(vec![range], Default::default()).wait_blocking().unwrap()
+      ours
+        .snapshot_read(vec![range], Default::default())
+        .wait_blocking()
+        .unwrap()
     });
   });
   group.bench_function("denokv_sqlite", |bench| {
@@ -145,7 +148,10 @@ fn benchmarks(criterion: &mut Criterion) {
         limit: NonZeroU32::new(RANGE).unwrap(),
         reverse: false,
       };
-      ours.snapshot_read(vec![range], Default::default()).wait_blocking().unwrap()
+      ours
+        .snapshot_read(vec![range], Default::default())
+        .wait_blocking()
+        .unwrap()
     });
   });
   group.bench_function("denokv_sqlite", |bench| {

@@ -8,8 +8,6 @@ use deno_core::{GarbageCollected, v8};
 use kv_store::Limits;
 use kv_store::engine::{Answer, Backend, Clock, CommitOutcome, Entries, StoreError};
 
-use super::queue::Listening;
-use super::watch::Watching;
 use crate::error::OpError;
 use crate::options::KvOptions;
 
@@ -24,8 +22,7 @@ pub(crate) struct Handle {
   /// How many messages one listener may be delivering.
   pub(super) queue_concurrency: u32,
   /// What ends with the handle.
-  watchers: WeakList<Watching>,
-  listeners: WeakList<Listening>,
+  dependents: WeakList<dyn Dependent>,
   weight: Weight,
 }
 
@@ -56,16 +53,27 @@ impl Drop for Weight {
   }
 }
 
-/// Things that others own, and that may have gone meanwhile.
-struct WeakList<T>(RefCell<Vec<Weak<T>>>);
+/// A watcher or a listener.
+pub(super) trait Dependent {
+  /// Ends what waits.
+  fn close(&self);
 
-impl<T> Default for WeakList<T> {
+  /// Gives the store up.
+  fn release(&self) {
+    self.close();
+  }
+}
+
+/// Things that others own, and that may have gone meanwhile.
+struct WeakList<T: ?Sized>(RefCell<Vec<Weak<T>>>);
+
+impl<T: ?Sized> Default for WeakList<T> {
   fn default() -> Self {
     Self(RefCell::default())
   }
 }
 
-impl<T> WeakList<T> {
+impl<T: ?Sized> WeakList<T> {
   /// Pruning where the list would grow keeps the work for each constant.
   fn add(&self, item: &Rc<T>) {
     let mut list = self.0.borrow_mut();
@@ -103,8 +111,7 @@ impl Handle {
         released: open.released.clone(),
       },
       queue_concurrency,
-      watchers: WeakList::default(),
-      listeners: WeakList::default(),
+      dependents: WeakList::default(),
       limits: limits.and(&store.capabilities().limits),
       store: RefCell::new(Some(store)),
       clock,
@@ -130,11 +137,8 @@ impl Handle {
   /// Closes the handle; false if it was closed before. The last handle of a database closes the
   /// database.
   pub(super) fn close(&self) -> bool {
-    for watching in self.watchers.take() {
-      watching.close();
-    }
-    for listening in self.listeners.take() {
-      listening.close();
+    for dependent in self.dependents.take() {
+      dependent.close();
     }
     self.weight.release();
     // Taken out first: dropping it may take a moment, and nobody may find it meanwhile.
@@ -144,14 +148,9 @@ impl Handle {
 }
 
 impl Handle {
-  /// A watcher, which ends when the handle is closed.
-  pub(super) fn add_watcher(&self, watching: &Rc<Watching>) {
-    self.watchers.add(watching);
-  }
-
-  /// A listener, which ends when the handle is closed.
-  pub(super) fn add_listener(&self, listening: &Rc<Listening>) {
-    self.listeners.add(listening);
+  /// Something that ends when the handle is closed.
+  pub(super) fn add(&self, dependent: &Rc<dyn Dependent>) {
+    self.dependents.add(dependent);
   }
 }
 
@@ -238,7 +237,7 @@ unsafe impl GarbageCollected for HandleObject {
 pub(crate) struct OpenHandles {
   handles: WeakList<Handle>,
   /// Also those of closed handles: their last messages may still be with a handler.
-  listeners: WeakList<Listening>,
+  listeners: WeakList<dyn Dependent>,
   released: Rc<Cell<i64>>,
   /// Opened, and not in JavaScript's hands yet.
   opened: RefCell<HashMap<u32, Rc<Handle>>>,
@@ -259,15 +258,15 @@ impl OpenHandles {
     self.opened.borrow_mut().remove(&ticket)
   }
 
-  pub(super) fn add_listener(&self, listening: &Rc<Listening>) {
-    self.listeners.add(listening);
+  pub(super) fn add_listener(&self, listener: &Rc<dyn Dependent>) {
+    self.listeners.add(listener);
   }
 }
 
 impl Drop for OpenHandles {
   fn drop(&mut self) {
-    for listening in self.listeners.take() {
-      listening.release();
+    for listener in self.listeners.take() {
+      listener.release();
     }
     for handle in self.handles.take() {
       handle.close();

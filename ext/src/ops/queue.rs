@@ -11,7 +11,7 @@ use kv_store::session::{Handed, Receiver};
 use kv_store::{Limits, ValueRef};
 
 use super::codec::Codec;
-use super::handle::{HandleObject, OpenHandles};
+use super::handle::{Dependent, HandleObject, OpenHandles};
 use super::object::object;
 use super::{key, rethrow, value};
 use crate::error::OpError;
@@ -141,22 +141,7 @@ impl Listening {
     self.receiver.borrow().clone()
   }
 
-  /// Ends the wait for messages.
-  pub(super) fn close(&self) {
-    if let Some(receiver) = self.receiver() {
-      receiver.close();
-    }
-  }
-
-  /// Gives the store up. What is still being delivered goes to others.
-  pub(super) fn release(&self) {
-    self.close();
-    let delivering = self.delivering.take();
-    let receiver = self.receiver.borrow_mut().take();
-    drop((delivering, receiver));
-  }
-
-  /// The same once nothing is being delivered any more.
+  /// Gives the store up once nothing is being delivered any more.
   fn release_when_idle(&self) {
     if self.is_over.get() && self.delivering.borrow().is_empty() {
       self.release();
@@ -173,6 +158,23 @@ impl Listening {
       delivering.insert(number, message);
     }
     (self.last_number.get(), count)
+  }
+}
+
+impl Dependent for Listening {
+  /// Ends the wait for messages.
+  fn close(&self) {
+    if let Some(receiver) = self.receiver() {
+      receiver.close();
+    }
+  }
+
+  /// Gives the store up. What is still being delivered goes to others.
+  fn release(&self) {
+    self.close();
+    let delivering = self.delivering.take();
+    let receiver = self.receiver.borrow_mut().take();
+    drop((delivering, receiver));
   }
 }
 
@@ -200,9 +202,10 @@ pub fn op_kv_listen<'s>(
   let listener = store.listen()?;
   let most = handle.0.queue_concurrency as usize;
   let listening = Listening::new(listener, most);
-  handle.0.add_listener(&listening);
+  let dependent: Rc<dyn Dependent> = listening.clone();
+  handle.0.add(&dependent);
   let open = state.borrow();
-  open.borrow::<OpenHandles>().add_listener(&listening);
+  open.borrow::<OpenHandles>().add_listener(&dependent);
   drop(open);
   object(scope, &state, ListenerObject(listening))
 }

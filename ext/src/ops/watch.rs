@@ -8,7 +8,7 @@ use kv_store::engine::Held;
 use kv_store::session::WatchStates;
 
 use super::codec::Codec;
-use super::handle::{Handle, HandleObject};
+use super::handle::{Dependent, Handle, HandleObject};
 use super::object::object;
 use super::{key, read, rethrow};
 use crate::error::OpError;
@@ -21,8 +21,8 @@ pub(super) struct Watching {
   next: RefCell<Option<Vec<Option<Held>>>>,
 }
 
-impl Watching {
-  pub(super) fn close(&self) {
+impl Dependent for Watching {
+  fn close(&self) {
     self.states.close();
   }
 }
@@ -76,7 +76,7 @@ fn watch(
     keys,
     next: RefCell::default(),
   });
-  handle.add_watcher(&watching);
+  handle.add(&(watching.clone() as Rc<dyn Dependent>));
   Ok(watching)
 }
 

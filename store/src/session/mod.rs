@@ -1,6 +1,7 @@
 //! What every client does between a caller and an engine, whatever language the caller speaks: the Rust
 //! [`Store`](crate::Store) and the ops of `kv_ext` are clients.
 
+mod pages;
 mod receiver;
 mod states;
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::SqliteOptions;
 use super::background::Background;
 use super::delivery::QueueListener;
 use super::error::{ReadError, WriteError, store_error};
 use super::file::schema;
 use super::lock::lock;
+use super::options::SqliteOptions;
 use super::read::query::{self, Budget};
 use super::transaction::{Outcome, Task, commit_private};
 use super::write::{AfterCommit, Executor, Job};

@@ -19,7 +19,7 @@
 //! | `read/` | the queries, and the pool of connections with the snapshots that it keeps |
 //! | `wal/` | the log: its index, preallocation, checkpoints, commits of other processes |
 //! | `file/` | paths, the file's identity, its schema, connections |
-//! | `alarm.rs`, `error.rs`, `interrupt.rs`, `lock.rs`, `sqlite_api.rs`, `thread.rs`, `time_column.rs` | small things that several rooms need |
+//! | `alarm.rs`, `error.rs`, `interrupt.rs`, `lock.rs`, `options.rs`, `sqlite_api.rs`, `thread.rs`, `time_column.rs` | small things that several rooms need |
 //!
 //! # Threads
 //!
@@ -58,6 +58,7 @@ mod file;
 mod interrupt;
 mod lock;
 mod memory;
+mod options;
 mod queue;
 mod read;
 mod sqlite_api;
@@ -70,67 +71,13 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use database::Handle;
+pub use options::SqliteOptions;
 
-use crate::engine::{Answer, Backend, Clock, Durability, StoreError, SystemClock};
-
-/// How a SQLite store behaves.
-#[derive(Clone)]
-pub struct SqliteOptions {
-  /// The clock that expiry is measured with.
-  pub clock: Arc<dyn Clock>,
-  /// How long a write, or opening the file, waits while another process holds the write lock,
-  /// before it fails with [`ErrorKind::Locked`](crate::engine::ErrorKind::Locked). Default: 10 seconds.
-  pub busy_timeout: Duration,
-  /// What a commit has survived when it is answered. Default: [`Durability::Full`].
-  pub durability: Durability,
-  /// How many bytes of the file each connection caches, at most. Default: 16 MiB. There is a connection for each
-  /// thread that reads at the same time, and one that writes; the cache grows as pages are read.
-  pub cache_size: u64,
-  /// How many bytes of the file SQLite may map into memory, its
-  /// [`PRAGMA mmap_size`](https://www.sqlite.org/pragma.html#pragma_mmap_size). Default: 0. With a map, a disk error,
-  /// or another process that cuts the file short, ends this process by the signal SIGBUS.
-  pub mmap_size: u64,
-  /// Whether reads look at SQLite's WAL index, in shared memory, to see without a system call whether anybody has
-  /// committed. Default: true. An index of another layout than the one this library knows is not read in any case;
-  /// then every read takes a snapshot of its own, and this process wakes its watchers more often than needed.
-  pub wal_index: bool,
-  /// Whether durable commits lengthen the log's file ahead of their need, by up to 256 KiB at a time, so that fewer of
-  /// them wait for the file system to note a new length. Default: true.
-  pub wal_preallocation: bool,
-}
-
-impl fmt::Debug for SqliteOptions {
-  fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    f.debug_struct("SqliteOptions")
-      .field("busy_timeout", &self.busy_timeout)
-      .field("durability", &self.durability)
-      .field("cache_size", &self.cache_size)
-      .field("mmap_size", &self.mmap_size)
-      .field("wal_index", &self.wal_index)
-      .field("wal_preallocation", &self.wal_preallocation)
-      .finish_non_exhaustive()
-  }
-}
-
-impl Default for SqliteOptions {
-  fn default() -> Self {
-    Self {
-      clock: Arc::new(SystemClock),
-      busy_timeout: Duration::from_secs(10),
-      durability: Durability::default(),
-      cache_size: file::connect::PAGE_CACHE,
-      mmap_size: 0,
-      wal_index: true,
-      wal_preallocation: true,
-    }
-  }
-}
+use crate::engine::{Answer, Backend, StoreError};
 
 /// Opens the database file at `path`, or creates it. In the process, all who open the same file
 /// share its writer; the clock, the timeout, the cache and the map of the first apply, and each has the durability of its

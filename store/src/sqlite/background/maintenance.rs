@@ -15,12 +15,13 @@ use crate::sqlite::alarm::Alarm;
 use crate::sqlite::delivery::Dispatcher;
 use crate::sqlite::file::connect;
 use crate::sqlite::lock::lock;
+use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::read::pool::{self, Pool};
 use crate::sqlite::sqlite_api::data_version;
 use crate::sqlite::transaction::next_expiry;
 use crate::sqlite::wal::foreign_commits::ForeignCommits;
 use crate::sqlite::wal::index::{IndexReader, WalIndex};
-use crate::sqlite::{SqliteOptions, queue, thread};
+use crate::sqlite::{queue, thread};
 
 /// How often the thread looks for commits of other processes, while somebody watches or listens. A look
 /// takes some 10 µs.

@@ -20,12 +20,13 @@ use super::file::identity::FileId;
 use super::file::in_use::InUse;
 use super::interrupt::{self, Abandoned};
 use super::lock::lock;
+use super::options::SqliteOptions;
 use super::read::pool::{Pool, Snapshot};
 use super::read::query::{self, Budget};
+use super::thread;
 use super::transaction::next_expiry;
 use super::wal::foreign_commits::ForeignCommits;
 use super::write::{GroupCommit, WriteConnection};
-use super::{SqliteOptions, thread};
 use crate::engine::{Answer, Entries, ReadRange, Stats, StoreError};
 
 /// How long closing waits for the last commits. Only a file that another process keeps locked takes longer, and then

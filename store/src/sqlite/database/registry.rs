@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::Database;
 use crate::engine::{ErrorKind, StoreError};
-use crate::sqlite::SqliteOptions;
 use crate::sqlite::file::identity::FileId;
 use crate::sqlite::file::path::{must_have_one_name, opens_quickly, resolve};
 use crate::sqlite::lock::lock;
+use crate::sqlite::options::SqliteOptions;
 
 /// One file's place: locked while the file is being opened, so that others wait for it.
 type Slot = Arc<Mutex<Weak<Database>>>;

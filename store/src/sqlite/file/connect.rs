@@ -9,7 +9,8 @@ use super::path::why_not;
 use super::schema::{self, Look};
 use crate::engine::StoreError;
 use crate::sqlite::error::{cannot_open, is_busy, newer_format, store_error};
-use crate::sqlite::{SqliteOptions, interrupt};
+use crate::sqlite::interrupt;
+use crate::sqlite::options::{PAGE_CACHE, SqliteOptions};
 
 /// The connection that writes.
 pub(crate) struct Opened {
@@ -99,10 +100,6 @@ pub(crate) fn checkpointer(path: &Path) -> rusqlite::Result<Connection> {
   connection.pragma_update(None, "synchronous", "full")?;
   Ok(connection)
 }
-
-/// The default of [`SqliteOptions::cache_size`], in bytes: enough for the inner pages of a file of some ten million
-/// keys. Memory is taken as pages are read, so a small database takes little.
-pub(crate) const PAGE_CACHE: u64 = 16 << 20;
 
 /// In bytes. A log that a long read has kept from starting over is cut to this when it does.
 const LOG_SIZE_LIMIT: u32 = 32 << 20;

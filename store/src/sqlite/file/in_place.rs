@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::identity::FileId;
-use super::path;
+use super::names;
 use crate::engine::StoreError;
 use crate::sqlite::error::{log_replaced, replaced};
 
@@ -20,7 +20,7 @@ pub(crate) struct InPlace {
 impl InPlace {
   /// To be called when the connection has read the file: it has the log open from then on.
   pub(crate) fn new(file: &Path) -> Self {
-    let log_path = path::log_path(file);
+    let log_path = names::log_path(file);
     Self {
       file: FileId::of(file),
       log: FileId::of(&log_path),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::identity::FileId;
-use super::path::{log_index_path, log_path};
+use super::names::{log_index_path, log_path};
 use crate::sqlite::lock::lock;
 
 static OPEN: Mutex<Vec<(PathBuf, FileId)>> = Mutex::new(Vec::new());

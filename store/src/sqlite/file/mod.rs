@@ -6,5 +6,6 @@ pub(crate) mod connect;
 pub(crate) mod identity;
 pub(crate) mod in_place;
 pub(crate) mod in_use;
+mod names;
 pub(crate) mod path;
 pub(crate) mod schema;

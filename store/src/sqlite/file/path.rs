@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf, is_separator};
 
 use super::identity::is_mount_point;
 use super::in_use::is_in_use;
+use super::names::log_path;
 use crate::engine::StoreError;
 use crate::sqlite::error::cannot_open;
 
@@ -14,22 +15,6 @@ use crate::sqlite::error::cannot_open;
 pub(crate) fn opens_quickly(path: &Path) -> bool {
   let bytes = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
   bytes(path) > 0 && bytes(&log_path(path)) == 0
-}
-
-/// Where SQLite keeps the log of a file.
-pub(crate) fn log_path(path: &Path) -> PathBuf {
-  beside(path, "-wal")
-}
-
-/// Where it keeps the index of the log.
-pub(crate) fn log_index_path(path: &Path) -> PathBuf {
-  beside(path, "-shm")
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-  let mut name = path.as_os_str().to_owned();
-  name.push(suffix);
-  name.into()
 }
 
 /// What keeps SQLite, which does not say, from opening a file.

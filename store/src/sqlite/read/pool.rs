@@ -17,10 +17,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::pooled::PooledConnection;
-use crate::sqlite::SqliteOptions;
 use crate::sqlite::error::ReadError;
 use crate::sqlite::file::connect;
 use crate::sqlite::lock::lock;
+use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::sqlite_api::cache_bytes;
 
 /// Idle connections that are held ready: one for each thread that reads at the same time, in the usual

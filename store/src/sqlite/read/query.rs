@@ -59,7 +59,7 @@ impl<'b> Spending<'b> {
   fn row(&mut self, bytes: usize) -> Result<(), ReadError> {
     self.rows += 1;
     self.bytes += bytes;
-    let is_late = self.rows % ROWS_A_LOOK == 0
+    let is_late = self.rows.is_multiple_of(ROWS_A_LOOK)
       && self.started.map(|started| started.elapsed()) > self.budget.time;
     if is_late || self.rows > self.budget.rows || self.bytes > self.budget.bytes {
       return Err(ReadError::OverBudget);

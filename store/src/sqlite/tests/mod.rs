@@ -25,8 +25,8 @@ use super::transaction::version::VersionAllocator;
 use super::transaction::{Outcome, Task};
 use super::*;
 use crate::engine::{
-  AtomicWrite, Check, CommitOutcome, EntryRef, ErrorKind, Held, Mutation, MutationKind,
-  ReadOptions, ReadRange, StoreError,
+  AtomicWrite, Check, Clock, CommitOutcome, Durability, EntryRef, ErrorKind, Held, Mutation,
+  MutationKind, ReadOptions, ReadRange, StoreError,
 };
 use crate::value::Value;
 use crate::versionstamp::Versionstamp;

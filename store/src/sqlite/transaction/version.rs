@@ -94,8 +94,8 @@ mod tests {
 
   use super::*;
   use crate::engine::{AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
-  use crate::sqlite::SqliteOptions;
   use crate::sqlite::file::connect;
+  use crate::sqlite::options::SqliteOptions;
   use crate::sqlite::transaction::{File, Outcome, Task, commit_group, commit_one};
   use crate::value::Value;
 

@@ -114,8 +114,8 @@ mod tests {
   use std::time::Duration;
 
   use super::*;
-  use crate::sqlite::SqliteOptions;
   use crate::sqlite::file::connect;
+  use crate::sqlite::options::SqliteOptions;
 
   #[test]
   fn changes_with_every_commit_only() {

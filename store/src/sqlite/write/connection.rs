@@ -7,9 +7,9 @@ use rusqlite::Connection;
 
 use super::{AfterCommit, Job};
 use crate::engine::{Durability, ReadRange, StoreError};
-use crate::sqlite::SqliteOptions;
 use crate::sqlite::error::{WriteError, locked, store_error};
 use crate::sqlite::file::in_place::InPlace;
+use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::read::pool::Pool;
 use crate::sqlite::read::query::{self, Budget};
 use crate::sqlite::transaction::version::VersionAllocator;

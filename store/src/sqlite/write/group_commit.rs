@@ -382,7 +382,7 @@ impl Queue {
 mod tests {
   use super::*;
   use crate::engine::{Answer, AtomicWrite, CommitOutcome, Durability, Mutation, MutationKind};
-  use crate::sqlite::SqliteOptions;
+  use crate::sqlite::options::SqliteOptions;
   use crate::sqlite::write::tests::connection_alone;
   use crate::value::Value;
   use crate::versionstamp::Versionstamp;

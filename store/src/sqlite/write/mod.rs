@@ -28,8 +28,8 @@ mod tests {
   use std::time::Duration;
 
   use super::*;
-  use crate::sqlite::SqliteOptions;
   use crate::sqlite::file::connect;
+  use crate::sqlite::options::SqliteOptions;
   use crate::sqlite::read::pool::Pool;
 
   /// Nothing follows.

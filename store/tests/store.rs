@@ -1,19 +1,18 @@
-//! The store from Rust, without JavaScript, and beside it.
+//! The store from Rust.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod support;
-
 use std::collections::HashSet;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
-use deno_core::futures::{StreamExt, TryStreamExt};
-use kv_ext::{
-  Durability, JsValue, KvError, KvOptions, Limits, ListOptions, MessageOptions, Selector, Store,
+use futures::{StreamExt, TryStreamExt};
+use kv_store::engine::{Backend, ErrorKind};
+use kv_store::{
+  Consistency, Durability, JsValue, KvError, Limits, ListOptions, MessageOptions, Selector, Store,
   Value, key,
 };
-use support::with_kv;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
   let tokio = tokio::runtime::Builder::new_current_thread()
@@ -264,100 +263,160 @@ fn what_was_handed_over_to_a_stream_that_ends_goes_to_the_next_one() {
 }
 
 #[test]
-fn rust_and_scripts_share_a_file() {
-  let folder = tempfile::TempDir::new().unwrap();
-  let path = folder.path().join("kv");
-  let store = Store::open(&path).unwrap();
-  let mut runtime = with_kv(KvOptions::default().default_path(&path));
-  let mut watch = store.watch(vec![key!["js"]]).unwrap();
-  assert_eq!(block_on(watch.next()).unwrap().unwrap(), [None]);
-  block_on(async {
-    let user = serde_json::json!({ "name": "Ada", "tags": ["x", null], "n": 1.5, "big": u64::MAX });
-    let user = Value::serialize(&user).unwrap();
-    store.set(key!["user"], user).await.unwrap();
-    store.enqueue("from Rust").await.unwrap();
-  });
-  runtime.run(
-    "const kv = await Deno.openKv();
-     const { value } = await kv.get(['user']);
-     const shown = `${value.name} ${value.tags} ${value.n} ${value.big}`;
-     assert(shown === 'Ada x, 1.5 18446744073709551615', shown);
-     const message = await new Promise((resolve) => { kv.listenQueue(resolve); });
-     assert(message === 'from Rust', message);
-     const map = new Map([['a', new Set([1, 'x'])]]);
-     await kv.set(['js'], { date: new Date(5), bytes: new Uint8Array([1, 2]), map, at: [1, , 3] });
-     kv.close();",
-  );
-  // One notifier serves all of the process.
-  let entries = block_on(watch.next()).unwrap().unwrap();
-  let value = entries[0].as_ref().unwrap().value.clone();
-  let expected = JsValue::object([
-    ("date", JsValue::Date(5.0)),
-    ("bytes", JsValue::Bytes(vec![1, 2])),
-    (
-      "map",
-      JsValue::Map(vec![(
-        "a".into(),
-        JsValue::Set(vec![JsValue::from(1), "x".into()]),
-      )]),
-    ),
-    (
-      "at",
-      JsValue::array([1.into(), JsValue::Undefined, 3.into()]),
-    ),
-  ]);
-  assert_eq!(value.to_js().unwrap(), expected);
-}
-
-#[test]
-fn what_rust_writes_javascript_reads_as_the_same_value() {
-  let store = Store::in_memory().unwrap();
-  let all = JsValue::object([
-    ("undefined", JsValue::Undefined),
-    ("null", JsValue::Null),
-    ("bool", true.into()),
-    ("int", (-7).into()),
-    ("zero", JsValue::Number(-0.0)),
-    ("double", 0.1.into()),
-    (
-      "bigint",
-      JsValue::BigInt("-18446744073709551617".parse().unwrap()),
-    ),
-    ("latin", "é".into()),
-    ("text", "żółw 🐢".into()),
-    ("7", "an index".into()),
-    ("date", JsValue::Date(1.0)),
-    ("bytes", vec![1, 2, 3].into()),
-    ("array", JsValue::array([1.into(), "x".into()])),
-    ("map", JsValue::Map(vec![(1.into(), 2.into())])),
-    ("set", JsValue::Set(vec!["x".into()])),
-  ]);
-  block_on(store.set(key!["all"], all)).unwrap();
-  block_on(store.set(key!["u64"], JsValue::U64(u64::MAX))).unwrap();
-  let mut runtime = with_kv(KvOptions::default().default_store(store.clone()));
-  runtime.run(
-    "const kv = await Deno.openKv();
-     const { value: v } = await kv.get(['all']);
-     assert('undefined' in v && v.undefined === undefined && v.null === null && v.bool === true);
-     assert(v.int === -7 && Object.is(v.zero, -0) && v.double === 0.1);
-     assert(v.bigint === -18446744073709551617n && v.latin === 'é' && v.text === 'żółw 🐢');
-     assert(v[7] === 'an index' && Object.keys(v)[0] === '7');
-     assert(v.date instanceof Date && v.date.getTime() === 1);
-     assert(v.bytes instanceof Uint8Array && v.bytes.join() === '1,2,3');
-     assert(Array.isArray(v.array) && v.array.join() === '1,x');
-     assert(v.map.get(1) === 2 && v.set.has('x'));
-     assert((await kv.get(['u64'])).value.value === 18446744073709551615n);
-     // The store is the embedder's: closing a handle leaves it open.
-     kv.close();
-     await (await Deno.openKv()).set(['seen'], true);",
-  );
-  assert!(block_on(store.get(key!["seen"])).unwrap().is_some());
-}
-
-#[test]
 fn a_store_that_can_not_be_opened_says_why() {
   let folder = tempfile::TempDir::new().unwrap();
   let error = Store::open(folder.path().join("missing/kv")).err().unwrap();
   assert!(error.to_string().contains("does not exist"), "{error}");
   assert_eq!(Durability::default(), Durability::Full);
+}
+
+#[test]
+fn builder_sets_options() {
+  let folder = tempfile::TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let limits = || {
+    let mut limits = Limits::default();
+    limits.value_bytes = 10;
+    limits
+  };
+  block_on(async {
+    let store = Store::builder(&path)
+      .durability(Durability::Relaxed)
+      .busy_timeout(Duration::from_millis(50))
+      .limits(limits())
+      .cache_size(1 << 20)
+      .wal_index(false)
+      .wal_preallocation(false)
+      .open()
+      .await
+      .unwrap();
+    let large = store.set(key!["a"], "x".repeat(20)).await.unwrap_err();
+    assert!(matches!(large, KvError::ValueTooLarge(10)), "{large}");
+    store.set(key!["a"], "x").await.unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let locked = store.set(key!["a"], "y").await.unwrap_err();
+    assert!(locked.to_string().contains("for 50 ms"), "{locked}");
+    let KvError::Store(locked) = locked else {
+      panic!("{locked:?}");
+    };
+    assert_eq!(locked.kind(), ErrorKind::Locked);
+  });
+}
+
+#[test]
+fn closing_moves_the_log_into_the_file() {
+  let folder = tempfile::TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  block_on(async {
+    let store = Store::open(&path).unwrap();
+    let clone = store.clone();
+    let write = store.set(key!["a"], 1);
+    drop(write);
+    store.set(key!["b"], 2).await.unwrap();
+    assert!(folder.path().join("kv-wal").exists());
+    clone.close().await.unwrap();
+    assert!(!folder.path().join("kv-wal").exists());
+    let error = store.get(key!["b"]).await.unwrap_err();
+    assert_eq!(error.to_string(), "Database is closed.");
+    clone.close().await.unwrap();
+    let again = Store::open(&path).unwrap();
+    assert!(again.get(key!["b"]).await.unwrap().is_some());
+  });
+}
+
+#[test]
+fn stats_count() {
+  let folder = tempfile::TempDir::new().unwrap();
+  let store = Store::open(folder.path().join("kv")).unwrap();
+  block_on(async {
+    let before = store.stats();
+    assert_eq!(
+      (before.commits, before.watchers, before.listeners),
+      (0, 0, 0)
+    );
+    for i in 0..5 {
+      store.set(key!["a"], i).await.unwrap();
+    }
+    let writes: Vec<_> = (0..20)
+      .map(|i| {
+        let store = store.clone();
+        async move { store.set(key!["b", i], i).await.unwrap() }
+      })
+      .collect();
+    futures::future::join_all(writes).await;
+    let _watch = store.watch([key!["a"]]).unwrap();
+    let _listener = store.backend().listen().unwrap();
+    let stats = store.stats();
+    assert_eq!(stats.tasks, 25);
+    assert!((6..=25).contains(&stats.commits), "{stats:?}");
+    assert!(stats.largest_group > 1, "{stats:?}");
+    assert!(stats.commit_time >= stats.slowest_commit && !stats.slowest_commit.is_zero());
+    assert!(stats.log_bytes > 0 && stats.idle_readers > 0 && stats.cache_bytes > 0);
+    assert_eq!((stats.watchers, stats.listeners), (1, 1));
+    assert_eq!((stats.waiting_tasks, stats.waiting_bytes), (0, 0));
+  });
+}
+
+#[test]
+fn engines_limits_hold() {
+  struct Small(Arc<dyn Backend>);
+
+  // Everything but the limits is the other's.
+  impl Backend for Small {
+    fn snapshot_read(
+      &self,
+      ranges: Vec<kv_store::engine::ReadRange>,
+      options: kv_store::engine::ReadOptions,
+    ) -> kv_store::engine::Answer<Vec<kv_store::engine::Entries>> {
+      // The consistency that was asked for arrives here.
+      assert_eq!(options.consistency, Consistency::Eventual);
+      self.0.snapshot_read(ranges, options)
+    }
+    fn atomic_write(
+      &self,
+      write: kv_store::engine::AtomicWrite,
+    ) -> kv_store::engine::Answer<kv_store::engine::CommitOutcome> {
+      self.0.atomic_write(write)
+    }
+    fn watch(
+      &self,
+      _: Vec<Vec<u8>>,
+    ) -> Result<kv_store::engine::Watcher, kv_store::engine::StoreError> {
+      Err(kv_store::engine::StoreError::new(
+        ErrorKind::Unsupported,
+        "no watch",
+      ))
+    }
+    fn listen(&self) -> Result<Arc<dyn kv_store::engine::Listener>, kv_store::engine::StoreError> {
+      Err(kv_store::engine::StoreError::new(
+        ErrorKind::Unsupported,
+        "no queue",
+      ))
+    }
+    fn close(&self) -> kv_store::engine::Answer<()> {
+      self.0.close()
+    }
+    fn capabilities(&self) -> kv_store::engine::Capabilities {
+      let mut capabilities = self.0.capabilities();
+      capabilities.limits.value_bytes = 100;
+      capabilities
+    }
+  }
+
+  let inner = Store::in_memory().unwrap().backend().clone();
+  let store = Store::on(Arc::new(Small(inner))).with_limits(Limits::NONE);
+  let store = store.with_consistency(Consistency::Eventual);
+  block_on(async {
+    let error = store.set(key!["a"], "x".repeat(200)).await.unwrap_err();
+    assert!(matches!(error, KvError::ValueTooLarge(100)), "{error}");
+    store.set(key!["a"], "x").await.unwrap();
+    assert!(store.get(key!["a"]).await.unwrap().is_some());
+    assert_eq!(
+      store.watch([key!["a"]]).unwrap_err().to_string(),
+      "no watch"
+    );
+    let delivery = store.listen(1).next().await.unwrap();
+    assert_eq!(delivery.unwrap_err().to_string(), "no queue");
+  });
 }

@@ -1,0 +1,31 @@
+use std::num::NonZeroU32;
+
+use crate::engine::ReadRange;
+use crate::error::KvError;
+use crate::limits::Limits;
+use crate::selector::Selector;
+
+impl Selector {
+  /// The range of a list's next page: at most `entries` entries after `cursor`. An empty cursor counts as none.
+  ///
+  /// # Errors
+  /// The cursor is malformed or points outside the selector, or a limit is exceeded.
+  pub fn page(
+    &self,
+    cursor: Option<&str>,
+    entries: NonZeroU32,
+    reverse: bool,
+    limits: &Limits,
+  ) -> Result<ReadRange, KvError> {
+    let (start, end) = self.range(cursor.filter(|cursor| !cursor.is_empty()), reverse)?;
+    limits.check_page(entries)?;
+    limits.check_read_key(&start)?;
+    limits.check_read_key(&end)?;
+    Ok(ReadRange {
+      start,
+      end,
+      limit: entries,
+      reverse,
+    })
+  }
+}
