@@ -86,11 +86,6 @@
 
 #![deny(missing_docs, missing_debug_implementations)]
 
-/// What the README says in Rust is compiled and run like the rest.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
 #[cfg(all(feature = "v8", feature = "quickjs"))]
 compile_error!(
   "kv_ext has one JavaScript engine at a time: for QuickJS, switch the default features off and the feature `quickjs` on"

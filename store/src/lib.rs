@@ -30,6 +30,11 @@
 
 #![deny(missing_docs, missing_debug_implementations)]
 
+/// The README's Rust is compiled and run like the rest.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod checks;
 mod client;
 mod conversions;

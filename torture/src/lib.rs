@@ -15,3 +15,8 @@ pub mod program;
 pub mod race;
 #[cfg(target_os = "linux")]
 pub mod shim;
+
+/// The README's Rust is compiled and run here: a package that is published has no README above it.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
