@@ -242,7 +242,7 @@ fn shell(folder: &Folder, block: &Block) -> Vec<String> {
 
 #[test]
 fn every_block_of_rust_is_a_doc_test() {
-  let crate_page = std::fs::read_to_string(repository().join("ext/src/lib.rs")).unwrap();
+  let crate_page = std::fs::read_to_string(repository().join("torture/src/lib.rs")).unwrap();
   for page in pages() {
     if blocks(&page).iter().any(|block| block.language == "rust") {
       let included = format!("include_str!(\"../../{}\")", page.name);

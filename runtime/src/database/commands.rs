@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use deno_core::url::Url;
 use serde_json::{Value, json};
 
-use super::Location;
+use super::NamedDatabase;
 use crate::cli::DatabaseArgs;
 use crate::worker::{CallArgument, Worker};
 
@@ -23,19 +23,19 @@ pub struct Request {
 
 /// Runs the command; returns the exit code.
 pub async fn run(database: &DatabaseArgs, request: Request) -> Result<i32> {
-  let location = Location::new(database)?;
+  let named = NamedDatabase::new(database)?;
   if !request.creates {
-    location.must_exist()?;
+    named.must_exist()?;
   }
-  location.must_be_no_other()?;
-  let main_module = match &location.script {
+  named.must_be_no_other()?;
+  let main_module = match &named.script {
     Some(script) => script.clone(),
     None => Url::parse("kv:shell")?,
   };
   let mut worker = Worker::new(main_module, Vec::new(), |kv| kv)?;
   let shell = worker.functions("kv:shell".into(), SHELL)?;
   let argument = json!({
-    "path": location.path,
+    "path": named.path,
     "terminal": std::io::stdout().is_terminal(),
     "request": request.argument,
   })

@@ -2,7 +2,7 @@
 //! `delete`.
 
 mod commands;
-mod location;
+mod named;
 
 pub use commands::{Request, run};
-pub use location::Location;
+pub use named::NamedDatabase;

@@ -12,31 +12,31 @@ use anyhow::Result;
 use deno_core::url::Url;
 
 use crate::cli::{DatabaseArgs, ReplArgs};
-use crate::database::Location;
+use crate::database::NamedDatabase;
 use crate::paths;
 use editor::{Editor, Event};
 use session::{End, Session};
 
 /// Evaluates typed or piped input until it ends; returns the exit code, which is 1 if piped input threw.
 pub async fn repl(args: ReplArgs) -> Result<i32> {
-  let location = Location::new(&DatabaseArgs {
+  let database = NamedDatabase::new(&DatabaseArgs {
     db: args.db,
     script: args.script,
   })?;
-  location.must_be_no_other()?;
+  database.must_be_no_other()?;
   let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-  let existed = location.exists();
-  let main_module = match &location.script {
+  let existed = database.exists();
+  let main_module = match &database.script {
     Some(script) => script.clone(),
     None => here()?,
   };
-  let mut session = Session::open(main_module, location.path.as_deref(), interactive).await?;
+  let mut session = Session::open(main_module, database.path.as_deref(), interactive).await?;
   if interactive {
     let made = if existed { "" } else { ", new" };
     println!(
       "kv {}: `kv` is open, {}{made}. Tab completes, Ctrl+D ends.",
       env!("CARGO_PKG_VERSION"),
-      location.name()
+      database.name()
     );
   }
   let mut editor = if interactive {

@@ -8,7 +8,7 @@ use crate::cli::DatabaseArgs;
 use crate::paths;
 
 /// The database that a command works on: a file, or a script's default database.
-pub struct Location {
+pub struct NamedDatabase {
   /// The script, if the command named one; the database is its default database.
   pub script: Option<Url>,
   /// The path to open, if one was named.
@@ -17,7 +17,7 @@ pub struct Location {
   pub file: Option<PathBuf>,
 }
 
-impl Location {
+impl NamedDatabase {
   /// # Errors
   /// The script's path names no module, or the path is not UTF-8.
   pub fn new(args: &DatabaseArgs) -> Result<Self> {
