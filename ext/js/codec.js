@@ -3,16 +3,23 @@
 // in; what its interface has no call for is here.
 
 import { core, primordials } from "ext:core/mod.js";
+import { classOf } from "ext:kv_ext/classes.js";
 import { describe, isOpaque } from "ext:kv_ext/opaque.js";
 import { KvU64 } from "ext:kv_ext/u64.js";
 
 const {
   ArrayBuffer,
+  ArrayBufferPrototypeGetByteLength,
   BigInt64Array,
   BigIntPrototypeValueOf,
   BigUint64Array,
   BooleanPrototypeValueOf,
   DataView,
+  DataViewPrototypeGetBuffer,
+  DataViewPrototypeGetByteLength,
+  DataViewPrototypeGetByteOffset,
+  Date,
+  DatePrototypeGetTime,
   Error,
   EvalError,
   Float32Array,
@@ -20,19 +27,36 @@ const {
   Int16Array,
   Int32Array,
   Int8Array,
+  Map,
+  MapPrototypeSet,
   NumberPrototypeValueOf,
   Object,
   ObjectGetOwnPropertyDescriptor,
   RangeError,
   ReferenceError,
   RegExp,
-  RegExpPrototypeGetFlags,
+  RegExpPrototypeGetDotAll,
+  RegExpPrototypeGetGlobal,
+  RegExpPrototypeGetHasIndices,
+  RegExpPrototypeGetIgnoreCase,
+  RegExpPrototypeGetMultiline,
+  RegExpPrototypeGetSource,
+  RegExpPrototypeGetSticky,
+  RegExpPrototypeGetUnicode,
+  RegExpPrototypeGetUnicodeSets,
+  SafeMapIterator,
+  SafeSetIterator,
+  Set,
+  SetPrototypeAdd,
   StringFromCharCode,
   StringPrototypeCharCodeAt,
   StringPrototypeValueOf,
   SyntaxError,
   TypeError,
   TypedArrayPrototypeGetBuffer,
+  TypedArrayPrototypeGetByteLength,
+  TypedArrayPrototypeGetByteOffset,
+  TypedArrayPrototypeGetSymbolToStringTag,
   TypedArrayPrototypeSet,
   URIError,
   Uint16Array,
@@ -70,6 +94,13 @@ const viewClasses = {
   "?": DataView,
 };
 
+const unboxers = [
+  BooleanPrototypeValueOf,
+  NumberPrototypeValueOf,
+  StringPrototypeValueOf,
+  BigIntPrototypeValueOf,
+];
+
 const codec = {
   __proto__: null,
 
@@ -94,14 +125,40 @@ const codec = {
     return string;
   },
 
-  regExpFlags: (regExp) => RegExpPrototypeGetFlags(regExp),
+  classOf,
+
+  dateValue: (date) => DatePrototypeGetTime(date),
+  makeDate: (value) => new Date(value),
+
+  // Copies: a getter inside may change the Map or the Set.
+  mapEntries: (map) => [...new SafeMapIterator(map)],
+  makeMap: () => new Map(),
+  mapSet: (map, key, value) => MapPrototypeSet(map, key, value),
+  setValues: (set) => [...new SafeSetIterator(set)],
+  makeSet: () => new Set(),
+  setAdd: (set, value) => SetPrototypeAdd(set, value),
+
+  regExpSource: (regExp) => RegExpPrototypeGetSource(regExp),
+  /** Not by the getter `flags`, which asks those of the flags, by their names. */
+  regExpFlags: (regExp) =>
+    (RegExpPrototypeGetHasIndices(regExp) ? "d" : "") +
+    (RegExpPrototypeGetGlobal(regExp) ? "g" : "") +
+    (RegExpPrototypeGetIgnoreCase(regExp) ? "i" : "") +
+    (RegExpPrototypeGetMultiline(regExp) ? "m" : "") +
+    (RegExpPrototypeGetDotAll(regExp) ? "s" : "") +
+    (RegExpPrototypeGetUnicode(regExp) ? "u" : "") +
+    (RegExpPrototypeGetUnicodeSets(regExp) ? "v" : "") +
+    (RegExpPrototypeGetSticky(regExp) ? "y" : ""),
   makeRegExp: (source, flags) => new RegExp(source, flags),
 
   unbox(value) {
-    if (core.isBooleanObject(value)) return BooleanPrototypeValueOf(value);
-    if (core.isNumberObject(value)) return NumberPrototypeValueOf(value);
-    if (core.isStringObject(value)) return StringPrototypeValueOf(value);
-    return BigIntPrototypeValueOf(value);
+    for (let i = 0; i < unboxers.length; i++) {
+      try {
+        return unboxers[i](value);
+      } catch {
+        // It is around a primitive of another type.
+      }
+    }
   },
   box: (value) => Object(value),
 
@@ -117,6 +174,36 @@ const codec = {
       Error.stackTraceLimit = limit.value;
     }
   },
+
+  /** Undefined: the buffer is detached. */
+  bytesOf(buffer) {
+    try {
+      return new Uint8Array(buffer);
+    } catch {
+      return undefined;
+    }
+  },
+  /** Undefined: it is no buffer. */
+  bufferLength(buffer) {
+    try {
+      return ArrayBufferPrototypeGetByteLength(buffer);
+    } catch {
+      return undefined;
+    }
+  },
+  /** The buffer, the offset and the length of a view. */
+  viewParts: (view) =>
+    TypedArrayPrototypeGetSymbolToStringTag(view) === undefined
+      ? [
+        DataViewPrototypeGetBuffer(view),
+        DataViewPrototypeGetByteOffset(view),
+        DataViewPrototypeGetByteLength(view),
+      ]
+      : [
+        TypedArrayPrototypeGetBuffer(view),
+        TypedArrayPrototypeGetByteOffset(view),
+        TypedArrayPrototypeGetByteLength(view),
+      ],
 
   makeView(kind, buffer, offset, length) {
     const View = viewClasses[kind];

@@ -77,6 +77,8 @@ ArrayPrototypeForEach([
   () => ""[Symbol.iterator](),
   () => "".matchAll(/./g),
   () => [].values().map((x) => x),
+  () => new globalThis.Map().keys(),
+  () => new globalThis.Set().keys(),
   () => globalThis.Iterator.from({ next() {} }),
   () => new globalThis.Intl.Segmenter("en").segment(""),
   () => new globalThis.Intl.Segmenter("en").segment("")[Symbol.iterator](),
@@ -88,6 +90,7 @@ ArrayPrototypeForEach([
   }
 });
 addPrototypeOf((async function* () {}).prototype);
+addPrototypeOf((function* () {}).prototype);
 
 /** Of the objects whose state a clone can't take, those that the engine's interface does not tell. */
 function isOpaque(value) {

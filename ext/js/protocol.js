@@ -14,6 +14,20 @@ export const SUM = 2;
 export const MIN = 3;
 export const MAX = 4;
 
+/** Classes of objects, for an engine whose interface goes by what an object says of itself. A plain object, or one of a
+ * script's own class. */
+export const CLASS_OBJECT = 0;
+export const CLASS_DATE = 1;
+export const CLASS_MAP = 2;
+export const CLASS_SET = 3;
+export const CLASS_REGEXP = 4;
+/** An object around a primitive. */
+export const CLASS_BOXED = 5;
+export const CLASS_ARRAY_BUFFER = 6;
+export const CLASS_DATA_VIEW = 7;
+/** An object with a state that a clone can't take. */
+export const CLASS_OPAQUE = 8;
+
 /** Fields of an entry, which cross flat, in one array for all entries: key, value, versionstamp. */
 export const ENTRY_FIELDS = 3;
 /** Of a check: key, versionstamp. */

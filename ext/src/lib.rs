@@ -174,6 +174,7 @@ mod extension {
     }
     const SOURCES: &[ExtensionFileSource] = &sources![
       "u64.js",
+      "classes.js",
       "opaque.js",
       "codec.js",
       "value.js",

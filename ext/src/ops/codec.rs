@@ -161,8 +161,41 @@ pub(super) fn is_faithful(
   length.is_some_and(|length| length as usize == units.len())
 }
 
+/// A value as a view whose bytes may be read.
+///
+/// QuickJS reads the offset and the length of a `DataView` as properties, which a script may have set to anything, and
+/// takes any object for one that says so: only typed arrays are safe there.
+pub(super) fn as_view<'s>(
+  value: v8::Local<'s, v8::Value>,
+) -> Option<v8::Local<'s, v8::ArrayBufferView>> {
+  if cfg!(feature = "quickjs") && !value.is_typed_array() {
+    return None;
+  }
+  v8::Local::<v8::ArrayBufferView>::try_from(value).ok()
+}
+
 /// The bytes a view shows.
+/// The bytes of a value, if it is a view.
+pub(super) fn bytes_of_view(
+  scope: &mut v8::PinScope<'_, '_>,
+  value: v8::Local<v8::Value>,
+) -> Option<Vec<u8>> {
+  if let Some(view) = as_view(value) {
+    return Some(view_bytes(view));
+  }
+  // On QuickJS, a `DataView`, or what says so: the engine checks the bounds of a typed array over its buffer.
+  let view = v8::Local::<v8::ArrayBufferView>::try_from(value).ok()?;
+  let (offset, length) = (view.byte_offset(), view.byte_length());
+  let buffer = view.buffer(scope)?;
+  let bytes = v8::Uint8Array::new(scope, buffer, offset, length)?;
+  Some(view_bytes(bytes.into()))
+}
+
+/// Nothing, of what [`as_view`] does not let through.
 pub(super) fn view_bytes(view: v8::Local<v8::ArrayBufferView>) -> Vec<u8> {
+  if as_view(view.into()).is_none() {
+    return Vec::new();
+  }
   let mut bytes = vec![0; view.byte_length()];
   let copied = view.copy_contents(&mut bytes);
   bytes.truncate(copied);

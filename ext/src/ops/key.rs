@@ -1,7 +1,7 @@
 use deno_core::v8;
 use kv_store::key::{KeyEncoder, KeyParts, PartRef};
 
-use super::codec::{is_faithful, string_units, view_bytes};
+use super::codec::{bytes_of_view, is_faithful, string_units};
 use crate::error::OpError;
 
 /// Most keys are shorter.
@@ -137,8 +137,8 @@ fn push_part(
     encoder.push_bigint(negative, &magnitude)?;
   } else if part.is_boolean() {
     encoder.push_bool(part.is_true());
-  } else if let Ok(view) = v8::Local::<v8::ArrayBufferView>::try_from(part) {
-    encoder.push_bytes(&view_bytes(view));
+  } else if let Some(bytes) = bytes_of_view(scope, part) {
+    encoder.push_bytes(&bytes);
   } else {
     return Err(OpError::KeyPartType);
   }

@@ -24,6 +24,29 @@ protocol! {
   MIN: i32 = 3;
   MAX: i32 = 4;
 
+  /// Classes of objects, for an engine whose interface goes by what an object says of itself. A plain object, or one of
+  /// a script's own class.
+  #[cfg(any(feature = "quickjs", test))]
+  CLASS_OBJECT: i32 = 0;
+  #[cfg(any(feature = "quickjs", test))]
+  CLASS_DATE: i32 = 1;
+  #[cfg(any(feature = "quickjs", test))]
+  CLASS_MAP: i32 = 2;
+  #[cfg(any(feature = "quickjs", test))]
+  CLASS_SET: i32 = 3;
+  #[cfg(any(feature = "quickjs", test))]
+  CLASS_REGEXP: i32 = 4;
+  /// An object around a primitive.
+  #[cfg(any(feature = "quickjs", test))]
+  CLASS_BOXED: i32 = 5;
+  #[cfg(any(feature = "quickjs", test))]
+  CLASS_ARRAY_BUFFER: i32 = 6;
+  #[cfg(any(feature = "quickjs", test))]
+  CLASS_DATA_VIEW: i32 = 7;
+  /// An object with a state that a clone can't take.
+  #[cfg(any(feature = "quickjs", test))]
+  CLASS_OPAQUE: i32 = 8;
+
   /// Fields of an entry, which cross flat, in one array for all entries: key, value, versionstamp.
   ENTRY_FIELDS: usize = 3;
   /// Of a check: key, versionstamp.

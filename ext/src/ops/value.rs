@@ -2,7 +2,7 @@ use deno_core::{op2, v8};
 use kv_store::engine::StoreError;
 use kv_store::{Value, ValueRef, Versionstamp};
 
-use super::codec::{Codec, view_bytes};
+use super::codec::{Codec, as_view, view_bytes};
 use super::key::bytes_to_v8;
 // V8's own serializer is the fastest there is for its format. Other engines' write other formats.
 #[cfg(not(feature = "quickjs"))]
@@ -85,7 +85,7 @@ pub(super) fn from_frozen(
 
 /// The bytes of a value that must be a view.
 fn bytes_of(value: v8::Local<v8::Value>) -> Result<Vec<u8>, OpError> {
-  let view = v8::Local::<v8::ArrayBufferView>::try_from(value).map_err(|_| OpError::Serialize)?;
+  let view = as_view(value).ok_or(OpError::Serialize)?;
   Ok(view_bytes(view))
 }
 

@@ -51,11 +51,13 @@ impl<'s> Builder<'_, 's> {
     }
     let value = self.tagged(scope, tag)?;
     // A view follows its buffer, and takes its place.
-    if let Ok(buffer) = v8::Local::<v8::ArrayBuffer>::try_from(value)
-      && self.reader.peek_tag() == Some(tag::VIEW)
-    {
-      self.reader.tag()?;
-      return self.view(scope, buffer);
+    if self.reader.peek_tag() == Some(tag::VIEW) {
+      // Undefined: it is no buffer.
+      let length = self.codec.call(scope, "bufferLength", &[value])?;
+      if let Ok(length) = v8::Local::<v8::Number>::try_from(length) {
+        self.reader.tag()?;
+        return self.view(scope, value, length.value() as usize);
+      }
     }
     Ok(value)
   }
@@ -97,8 +99,9 @@ impl<'s> Builder<'_, 's> {
       }
       tag::DATE => {
         let time = self.reader.double()?;
-        let date = v8::Date::new(scope, time).ok_or(OpError::Pending)?;
-        self.keep(date.into())
+        let time = v8::Number::new(scope, time).into();
+        let date = self.made(scope, "makeDate", &[time])?;
+        self.keep(date)
       }
       tag::BOXED_TRUE | tag::BOXED_FALSE => {
         let primitive = v8::Boolean::new(scope, tag == tag::BOXED_TRUE).into();
@@ -217,10 +220,20 @@ impl<'s> Builder<'_, 's> {
     Ok(array.into())
   }
 
+  /// What a maker of the codec has made.
+  fn made(
+    &self,
+    scope: Scope<'_, 's, '_>,
+    maker: &str,
+    arguments: &[v8::Local<'s, v8::Value>],
+  ) -> Result<v8::Local<'s, v8::Object>, OpError> {
+    let made = self.codec.call(scope, maker, arguments)?;
+    v8::Local::<v8::Object>::try_from(made).map_err(|_| OpError::Deserialize)
+  }
+
   /// An object around a primitive.
   fn boxed(&mut self, scope: Scope<'_, 's, '_>, primitive: v8::Local<'s, v8::Value>) -> Built<'s> {
-    let object = self.codec.call(scope, "box", &[primitive])?;
-    let object = v8::Local::<v8::Object>::try_from(object).map_err(|_| OpError::Deserialize)?;
+    let object = self.made(scope, "box", &[primitive])?;
     Ok(self.keep(object))
   }
 
@@ -243,19 +256,20 @@ impl<'s> Builder<'_, 's> {
     let flags = v8::String::new(scope, &flags)
       .ok_or(OpError::Pending)?
       .into();
-    let regexp = self.codec.call(scope, "makeRegExp", &[source, flags])?;
-    let regexp = v8::Local::<v8::Object>::try_from(regexp).map_err(|_| OpError::Deserialize)?;
+    let regexp = self.made(scope, "makeRegExp", &[source, flags])?;
     Ok(self.keep(regexp))
   }
 
   fn map(&mut self, scope: Scope<'_, 's, '_>) -> Built<'s> {
-    let map = v8::Map::new(scope);
-    self.objects.push(Some(map.into()));
+    let map = self.made(scope, "makeMap", &[])?;
+    self.objects.push(Some(map));
     let mut length = 0;
     while self.reader.peek_tag() != Some(tag::MAP_END) {
       let key = self.value(scope)?;
       let value = self.value(scope)?;
-      map.set(scope, key, value).ok_or(OpError::Pending)?;
+      self
+        .codec
+        .call(scope, "mapSet", &[map.into(), key, value])?;
       length += 2;
     }
     self.reader.tag()?;
@@ -264,12 +278,12 @@ impl<'s> Builder<'_, 's> {
   }
 
   fn set(&mut self, scope: Scope<'_, 's, '_>) -> Built<'s> {
-    let set = v8::Set::new(scope);
-    self.objects.push(Some(set.into()));
+    let set = self.made(scope, "makeSet", &[])?;
+    self.objects.push(Some(set));
     let mut length = 0;
     while self.reader.peek_tag() != Some(tag::SET_END) {
       let value = self.value(scope)?;
-      set.add(scope, value).ok_or(OpError::Pending)?;
+      self.codec.call(scope, "setAdd", &[set.into(), value])?;
       length += 1;
     }
     self.reader.tag()?;
@@ -293,17 +307,15 @@ impl<'s> Builder<'_, 's> {
     }
     let bytes = bytes_to_v8(scope, self.reader.raw(length)?.to_vec())?;
     let most = v8::Number::new(scope, most as f64).into();
-    let buffer = self
-      .codec
-      .call(scope, "makeResizableBuffer", &[bytes.into(), most])?;
-    let buffer = v8::Local::<v8::Object>::try_from(buffer).map_err(|_| OpError::Deserialize)?;
+    let buffer = self.made(scope, "makeResizableBuffer", &[bytes.into(), most])?;
     Ok(self.keep(buffer))
   }
 
   fn view(
     &mut self,
     scope: Scope<'_, 's, '_>,
-    buffer: v8::Local<'s, v8::ArrayBuffer>,
+    buffer: v8::Local<'s, v8::Value>,
+    buffer_length: usize,
   ) -> Built<'s> {
     let kind = u8::try_from(self.reader.varint32()?).map_err(|_| OpError::Deserialize)?;
     let offset = self.reader.size()?;
@@ -322,7 +334,7 @@ impl<'s> Builder<'_, 's> {
       _ => return Err(OpError::Deserialize),
     };
     let end = offset.checked_add(bytes).ok_or(OpError::Deserialize)?;
-    if end > buffer.byte_length() || offset % size != 0 || bytes % size != 0 {
+    if end > buffer_length || offset % size != 0 || bytes % size != 0 {
       return Err(OpError::Deserialize);
     }
     let length_tracking = flags & 1 == 1;
@@ -335,10 +347,7 @@ impl<'s> Builder<'_, 's> {
       true => v8::undefined(scope).into(),
       false => v8::Number::new(scope, (bytes / size) as f64).into(),
     };
-    let view = self
-      .codec
-      .call(scope, "makeView", &[kind, buffer.into(), offset, length])?;
-    let view = v8::Local::<v8::Object>::try_from(view).map_err(|_| OpError::Deserialize)?;
+    let view = self.made(scope, "makeView", &[kind, buffer, offset, length])?;
     Ok(self.keep(view))
   }
 
@@ -359,8 +368,7 @@ impl<'s> Builder<'_, 's> {
           let name = v8::String::new(scope, class)
             .ok_or(OpError::Pending)?
             .into();
-          let made = self.codec.call(scope, "makeError", &[name])?;
-          let made = v8::Local::<v8::Object>::try_from(made).map_err(|_| OpError::Deserialize)?;
+          let made = self.made(scope, "makeError", &[name])?;
           self.objects[number] = Some(made);
           error = Some(made);
           made

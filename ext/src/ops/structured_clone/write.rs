@@ -5,7 +5,8 @@ use kv_store::wire::{REGEXP_FLAGS, Writer, tag};
 
 use super::StackLimit;
 use crate::error::OpError;
-use crate::ops::codec::{Codec, view_bytes};
+use crate::ops::codec::{Codec, as_view, view_bytes};
+use crate::ops::protocol::*;
 
 /// The clone of a value.
 pub(in crate::ops) fn serialize<'s>(
@@ -120,9 +121,15 @@ impl<'s> Cloner<'_, 's> {
     scope: Scope<'_, 's, '_>,
     object: v8::Local<'s, v8::Object>,
   ) -> Result<(), OpError> {
+    let has_no_class =
+      object.is_typed_array() || object.is_function() || object.is_array() || object.is_proxy();
+    let class = match has_no_class {
+      true => CLASS_OBJECT,
+      false => self.codec.class_of(scope, object)?,
+    };
     // A buffer comes before its view, and is numbered before it.
-    if let Ok(view) = v8::Local::<v8::ArrayBufferView>::try_from(object) {
-      return self.view(scope, object, view);
+    if object.is_typed_array() || class == CLASS_DATA_VIEW {
+      return self.view(scope, object, class);
     }
     if self.reference(object) {
       return Ok(());
@@ -139,32 +146,18 @@ impl<'s> Cloner<'_, 's> {
     if object.is_proxy() {
       return Err(self.refuse(scope, object.into()));
     }
-    if let Ok(date) = v8::Local::<v8::Date>::try_from(object) {
-      self.writer.tag(tag::DATE);
-      self.writer.double(date.value_of());
-      return Ok(());
-    }
-    if let Ok(map) = v8::Local::<v8::Map>::try_from(object) {
-      return self.entries(scope, map.as_array(scope), tag::MAP, tag::MAP_END);
-    }
-    if let Ok(set) = v8::Local::<v8::Set>::try_from(object) {
-      return self.entries(scope, set.as_array(scope), tag::SET, tag::SET_END);
-    }
-    if let Ok(regexp) = v8::Local::<v8::RegExp>::try_from(object) {
-      return self.regexp(scope, regexp);
-    }
-    if let Ok(buffer) = v8::Local::<v8::ArrayBuffer>::try_from(object) {
-      return self.buffer(scope, buffer);
-    }
     if object.is_native_error() {
       return self.error(scope, object);
     }
-    if object.is_boolean_object()
-      || object.is_number_object()
-      || object.is_string_object()
-      || object.is_big_int_object()
-    {
-      return self.boxed(scope, object);
+    match class {
+      CLASS_DATE => return self.date(scope, object),
+      CLASS_MAP => return self.map(scope, object),
+      CLASS_SET => return self.set(scope, object),
+      CLASS_REGEXP => return self.regexp(scope, object),
+      CLASS_BOXED => return self.boxed(scope, object),
+      CLASS_ARRAY_BUFFER => return self.buffer(scope, object),
+      CLASS_OPAQUE => return Err(self.refuse(scope, object.into())),
+      _ => {}
     }
     if self.codec.is_opaque(scope, object)? {
       return Err(self.refuse(scope, object.into()));
@@ -253,30 +246,72 @@ impl<'s> Cloner<'_, 's> {
     Ok(())
   }
 
-  /// What a Map or a Set holds: a copy, for a getter inside may change it.
-  fn entries(
+  fn date(
     &mut self,
     scope: Scope<'_, 's, '_>,
-    entries: v8::Local<'s, v8::Array>,
-    begin: u8,
-    end: u8,
+    date: v8::Local<'s, v8::Object>,
   ) -> Result<(), OpError> {
-    self.writer.tag(begin);
+    let value = self.codec.call(scope, "dateValue", &[date.into()])?;
+    self.writer.tag(tag::DATE);
+    let value = value.number_value(scope).unwrap_or(f64::NAN);
+    self.writer.double(value);
+    Ok(())
+  }
+
+  /// The array that a function of the codec makes of an object.
+  fn listed(
+    &self,
+    scope: Scope<'_, 's, '_>,
+    lister: &str,
+    object: v8::Local<'s, v8::Object>,
+  ) -> Result<v8::Local<'s, v8::Array>, OpError> {
+    let list = self.codec.call(scope, lister, &[object.into()])?;
+    v8::Local::<v8::Array>::try_from(list).map_err(|_| OpError::Serialize)
+  }
+
+  fn map(
+    &mut self,
+    scope: Scope<'_, 's, '_>,
+    map: v8::Local<'s, v8::Object>,
+  ) -> Result<(), OpError> {
+    let entries = self.listed(scope, "mapEntries", map)?;
+    self.writer.tag(tag::MAP);
     for index in 0..entries.length() {
       let entry = entries.get_index(scope, index).ok_or(OpError::Pending)?;
-      self.value(scope, entry)?;
+      let entry = v8::Local::<v8::Array>::try_from(entry).map_err(|_| OpError::Serialize)?;
+      for part in 0..2 {
+        let part = entry.get_index(scope, part).ok_or(OpError::Pending)?;
+        self.value(scope, part)?;
+      }
     }
-    self.writer.tag(end);
-    self.writer.varint(entries.length().into());
+    self.writer.tag(tag::MAP_END);
+    self.writer.varint(u64::from(entries.length()) * 2);
+    Ok(())
+  }
+
+  fn set(
+    &mut self,
+    scope: Scope<'_, 's, '_>,
+    set: v8::Local<'s, v8::Object>,
+  ) -> Result<(), OpError> {
+    let values = self.listed(scope, "setValues", set)?;
+    self.writer.tag(tag::SET);
+    for index in 0..values.length() {
+      let value = values.get_index(scope, index).ok_or(OpError::Pending)?;
+      self.value(scope, value)?;
+    }
+    self.writer.tag(tag::SET_END);
+    self.writer.varint(values.length().into());
     Ok(())
   }
 
   fn regexp(
     &mut self,
     scope: Scope<'_, 's, '_>,
-    regexp: v8::Local<'s, v8::RegExp>,
+    regexp: v8::Local<'s, v8::Object>,
   ) -> Result<(), OpError> {
-    let source = regexp.get_source(scope);
+    let source = self.codec.call(scope, "regExpSource", &[regexp.into()])?;
+    let source = v8::Local::<v8::String>::try_from(source).map_err(|_| OpError::Serialize)?;
     let flags = self
       .codec
       .call(scope, "regExpFlags", &[regexp.into()])?
@@ -321,15 +356,14 @@ impl<'s> Cloner<'_, 's> {
   fn buffer(
     &mut self,
     scope: Scope<'_, 's, '_>,
-    buffer: v8::Local<'s, v8::ArrayBuffer>,
+    buffer: v8::Local<'s, v8::Object>,
   ) -> Result<(), OpError> {
-    if buffer.was_detached() {
+    let bytes = self.codec.call(scope, "bytesOf", &[buffer.into()])?;
+    let Some(view) = as_view(bytes) else {
       let message = "An ArrayBuffer is detached and could not be cloned.";
       return Err(self.codec.throw_type_error(scope, message));
-    }
-    let length = buffer.byte_length();
-    let bytes = v8::Uint8Array::new(scope, buffer, 0, length).ok_or(OpError::Pending)?;
-    let copy = view_bytes(bytes.into());
+    };
+    let copy = view_bytes(view);
     match self.max_byte_length(scope, buffer)? {
       None => {
         self.writer.tag(tag::ARRAY_BUFFER);
@@ -349,7 +383,7 @@ impl<'s> Cloner<'_, 's> {
   fn max_byte_length(
     &self,
     scope: Scope<'_, 's, '_>,
-    buffer: v8::Local<'s, v8::ArrayBuffer>,
+    buffer: v8::Local<'s, v8::Object>,
   ) -> Result<Option<f64>, OpError> {
     let most = self.codec.call(scope, "maxByteLength", &[buffer.into()])?;
     Ok(
@@ -363,31 +397,38 @@ impl<'s> Cloner<'_, 's> {
     &mut self,
     scope: Scope<'_, 's, '_>,
     object: v8::Local<'s, v8::Object>,
-    view: v8::Local<'s, v8::ArrayBufferView>,
+    class: i32,
   ) -> Result<(), OpError> {
     let hash = object.get_identity_hash().get();
-    let buffer = view.buffer(scope).ok_or(OpError::Pending)?;
+    let parts = self.listed(scope, "viewParts", object)?;
+    let buffer = parts.get_index(scope, 0).ok_or(OpError::Pending)?;
+    let buffer = v8::Local::<v8::Object>::try_from(buffer).map_err(|_| OpError::Serialize)?;
+    let number = |index| {
+      let part = parts.get_index(scope, index)?.number_value(scope)?;
+      // A length or an offset, which fits.
+      Some(part as u64)
+    };
+    let (Some(offset), Some(length)) = (number(1), number(2)) else {
+      return Err(OpError::Serialize);
+    };
     let known = self
       .seen
       .get(&hash)
       .is_some_and(|same| same.iter().any(|(seen, _)| *seen == object));
     if !known {
-      if buffer.is_shared_array_buffer() {
-        return Err(self.refuse(scope, buffer.into()));
-      }
-      self.object(scope, buffer.into())?;
+      self.object(scope, buffer)?;
     }
     if self.reference(object) {
       return Ok(());
     }
-    let kind = match view_kind(object) {
+    let kind = match view_kind(object, class) {
       Some(kind) => kind,
       None => return Err(self.refuse(scope, object.into())),
     };
     self.writer.tag(tag::VIEW);
     self.writer.varint(kind.into());
-    self.writer.varint(view.byte_offset() as u64);
-    self.writer.varint(view.byte_length() as u64);
+    self.writer.varint(offset);
+    self.writer.varint(length);
     // Bit 0: it tracks the buffer's length, which nothing here can tell; bit 1: the buffer can be
     // resized.
     let resizable = self.max_byte_length(scope, buffer)?.is_some();
@@ -443,7 +484,7 @@ impl<'s> Cloner<'_, 's> {
   }
 }
 
-fn view_kind(object: v8::Local<v8::Object>) -> Option<u8> {
+fn view_kind(object: v8::Local<v8::Object>, class: i32) -> Option<u8> {
   let kinds: [(bool, u8); 13] = [
     (object.is_uint8_array(), b'B'),
     (object.is_int8_array(), b'b'),
@@ -457,7 +498,7 @@ fn view_kind(object: v8::Local<v8::Object>) -> Option<u8> {
     (object.is_float64_array(), b'F'),
     (object.is_big_int64_array(), b'q'),
     (object.is_big_uint64_array(), b'Q'),
-    (object.is_data_view(), b'?'),
+    (class == CLASS_DATA_VIEW, b'?'),
   ];
   kinds.iter().find(|(is, _)| *is).map(|(_, kind)| *kind)
 }
