@@ -249,7 +249,7 @@ function setOptions() {
   return maybe(10, () => ({ expireIn: random.pick([3_600_000, 1e9, 0, -1, NaN, 1.5]) }));
 }
 
-/** Deno stores a value that expires at once until its sweeper comes: such options must be refused. */
+/** Deno stores a value that expires at once until it removes expired rows: such options must be refused. */
 const isShort = (options) => options !== undefined && options.expireIn === 0;
 
 function entryText(entry) {

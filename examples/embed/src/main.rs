@@ -38,7 +38,7 @@ fn main() -> Result<()> {
   for worker in workers {
     worker.join().map_err(|_| anyhow!("a worker panicked"))??;
   }
-  // The last to let go of the file closes it: what is left is one file, without a log.
+  // Dropping the last handle closes the file, and leaves one file without a log.
   drop(store);
   println!("closed {}", file.display());
   Ok(())

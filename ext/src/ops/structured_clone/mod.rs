@@ -5,9 +5,9 @@
 //! It walks values through the engine's ordinary API, so on V8 it does the same work as V8's
 //! serializer, and the tests compare the two.
 
-mod codec;
 #[cfg(any(feature = "quickjs", test))]
 mod inspect;
+mod lookups;
 mod read;
 #[cfg(any(feature = "quickjs", test))]
 mod write;

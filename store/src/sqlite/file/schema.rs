@@ -4,7 +4,7 @@
 //! before. `keys_if_undelivered` is declared a blob there and holds JSON text.
 //!
 //! One thing is not Deno's: in files made here, the index on `expiration_ms` holds only rows that
-//! expire, so that a write of others has one tree less to change. Deno's sweeper asks for
+//! expire, so that a write of others has one tree less to change. Deno removes expired rows by
 //! `expiration_ms >= 0`, and uses it.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};

@@ -1,4 +1,4 @@
-//! The sweeper: what has expired leaves the file.
+//! Expired rows are removed from the file.
 
 use super::*;
 

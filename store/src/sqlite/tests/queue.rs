@@ -55,7 +55,7 @@ fn finish(listener: &dyn Listener, messages: Vec<Message>, delivered: bool) {
   }
 }
 
-/// Sets the clock, and wakes the caretaker, whose sleep is measured in real time.
+/// Sets the clock, and wakes the maintenance thread, whose sleep is measured in real time.
 fn advance(store: &dyn Backend, clock: &TestClock, now_ms: u64) {
   clock.0.store(now_ms, Ordering::SeqCst);
   drop(store.watch(Vec::new()).unwrap());

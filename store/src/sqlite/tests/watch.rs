@@ -156,7 +156,7 @@ fn expiry_is_a_change() {
     let watcher = store.watch(vec!["a".into()]).unwrap();
     settle(&watcher);
     clock.0.store(1_000_000, Ordering::SeqCst);
-    // Wakes the caretaker, whose sleep is measured in real time.
+    // Wakes the maintenance thread, whose sleep is measured in real time.
     drop(store.watch(Vec::new()).unwrap());
     assert!(is_told(&watcher, SOON));
     assert!(get(&*store, "a").is_none());

@@ -157,4 +157,32 @@ mod tests {
     };
     assert_eq!(WalIndex::read(&reader), Some(backfilled));
   }
+
+  #[cfg(unix)]
+  #[test]
+  fn unknown_layout_is_not_read() {
+    use std::os::unix::fs::FileExt;
+
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("kv");
+    let options = SqliteOptions::default();
+    let _writer = connect::writer(&path, &options, Duration::ZERO).unwrap();
+    let reader = connect::reader(&path, &options).unwrap();
+    let read = || reader.query_row("SELECT count(*) FROM kv", [], |_| Ok(()));
+    read().unwrap();
+    let mut index = IndexReader::new(true);
+    assert!(index.read(&reader).is_some());
+    assert!(IndexReader::new(false).read(&reader).is_none());
+    // Another process, of a later SQLite, has made the index.
+    let shared = std::fs::OpenOptions::new()
+      .write(true)
+      .open(folder.path().join("kv-shm"))
+      .unwrap();
+    shared
+      .write_all_at(&(VERSION + 1).to_ne_bytes(), 0)
+      .unwrap();
+    assert!(index.read(&reader).is_none());
+    shared.write_all_at(&VERSION.to_ne_bytes(), 0).unwrap();
+    assert!(index.read(&reader).is_some());
+  }
 }
