@@ -35,13 +35,13 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod checks;
 mod client;
 mod conversions;
 pub mod engine;
 mod error;
 mod js_value;
 pub mod key;
+mod limit_checks;
 mod limits;
 mod location;
 mod selector;

@@ -1,7 +1,7 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::lock::lock;
+use super::mutex::lock;
 
 /// Wakes the maintenance thread when there is something new for it to do.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use super::background::Background;
 use super::delivery::QueueListener;
 use super::error::{ReadError, WriteError, store_error};
 use super::file::schema;
-use super::lock::lock;
+use super::mutex::lock;
 use super::options::SqliteOptions;
 use super::read::query::{self, Budget};
 use super::transaction::{Outcome, Task, commit_private};

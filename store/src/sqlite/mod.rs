@@ -1,7 +1,7 @@
 //! SQLite as the storage engine.
 //!
 //! A database file is opened once per process, however often that is asked for. It has one write connection, on which
-//! whoever holds it commits everything that waits as one transaction, and a pool of connections that read WAL snapshots
+//! whoever holds it commits what waits (up to 1024 tasks, or 8 MiB) as one transaction, and a pool of connections that read WAL snapshots
 //! and never wait for the writer. `:memory:` is one connection, private to its handle.
 //!
 //! # Rooms
@@ -19,17 +19,18 @@
 //! | `read/` | the queries, and the pool of connections with the snapshots that it keeps |
 //! | `wal/` | the log: its index, preallocation, checkpoints, commits of other processes |
 //! | `file/` | paths, the file's identity, its schema, connections |
-//! | `alarm.rs`, `error.rs`, `interrupt.rs`, `lock.rs`, `options.rs`, `sqlite_api.rs`, `thread.rs`, `time_column.rs` | small things that several rooms need |
+//! | `alarm.rs`, `error.rs`, `interrupt.rs`, `mutex.rs`, `options.rs`, `sqlite_api.rs`, `thread.rs`, `time_column.rs` | small things that several rooms need |
 //!
 //! # Threads
 //!
 //! | thread | started by | does |
 //! |---|---|---|
 //! | the caller's | | small reads, and group commits that it leads while it waits |
-//! | `kv-writer` | the first write | the other group commits |
-//! | `kv-reader` | the first read over budget | long reads |
+//! | `kv-writer` | the first task | the other group commits, and all tasks of the background |
+//! | `kv-reader` | the first read that the calling thread can't do | long reads |
 //! | `kv-checkpoint` | the first checkpoint | checkpoints, beside commits |
-//! | `kv-maintenance` | the first watcher, listener, expiry or kept snapshot | looks for foreign commits, renews leases, removes expired rows, evicts snapshots |
+//! | `kv-maintenance` | the first watcher, listener, expiry or kept snapshot | looks for foreign commits, evicts snapshots, and submits tasks: to renew leases, to take due messages, to remove expired rows |
+| `kv-close` | `Backend::close` | waits for what is outstanding, and closes the file if it was the last handle |
 //! | `kv-open` | `open_file_on_thread` | opens a file |
 //!
 //! # Locks
@@ -42,9 +43,10 @@
 //! | the registry | which slots there are |
 //! | `Maintenance::thread`, `Database::read_thread` | whether a thread is started |
 //! | `Core::rows` | the connection of a database in memory |
-//! | `GroupCommit::queue` | the jobs that wait, and the write connection while nobody commits |
+//! | `GroupCommit::waiting` | the jobs that wait, and the write connection while nobody commits |
 //! | `Pool::state` | idle read connections and their snapshots |
-//! | `Dispatcher::state`, `Watchers::by_key`, `Expiry::state`, `Alarm::state`, `in_use::OPEN` | what the name says; none of them is held while another lock is taken |
+//! | `Watchers::by_key` | the watchers; a watcher's own state is locked under it, and its task woken |
+| `Dispatcher::state`, `ExpirySchedule::state`, `Alarm::state`, `Handle::database`, `in_use::OPEN` | what the name says; no other lock is taken under them |
 //!
 //! The leader holds the write connection by having taken it out of `GroupCommit`, not a lock: calls that follow from its
 //! commits may submit new jobs.
@@ -56,8 +58,8 @@ mod delivery;
 mod error;
 mod file;
 mod interrupt;
-mod lock;
 mod memory;
+mod mutex;
 mod options;
 mod queue;
 mod read;

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::expiry::Expiry;
+use super::expiry_schedule::ExpirySchedule;
 use super::watchers::Watchers;
 use crate::engine::Clock;
 use crate::sqlite::alarm::Alarm;
 use crate::sqlite::delivery::Dispatcher;
 use crate::sqlite::file::connect;
-use crate::sqlite::lock::lock;
+use crate::sqlite::mutex::lock;
 use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::read::pool::{self, Pool};
 use crate::sqlite::sqlite_api::data_version;
@@ -47,7 +47,7 @@ pub(super) struct Maintenance {
   alarm: Arc<Alarm>,
   watchers: Arc<Watchers>,
   dispatcher: Arc<Dispatcher>,
-  expiry: Arc<Expiry>,
+  expiry: Arc<ExpirySchedule>,
   file: Option<SharedFile>,
 }
 
@@ -57,7 +57,7 @@ impl Maintenance {
     alarm: Arc<Alarm>,
     watchers: Arc<Watchers>,
     dispatcher: Arc<Dispatcher>,
-    expiry: Arc<Expiry>,
+    expiry: Arc<ExpirySchedule>,
     file: Option<SharedFile>,
   ) -> Arc<Self> {
     Arc::new(Self {

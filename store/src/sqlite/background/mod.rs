@@ -1,7 +1,7 @@
 //! What happens beside reads and writes: watchers are woken, expired rows removed, messages fall due, and other
 //! processes commit.
 
-mod expiry;
+mod expiry_schedule;
 mod maintenance;
 mod watchers;
 
@@ -13,7 +13,7 @@ use super::transaction::{Outcome, Task};
 use super::write::{AfterCommit, Executor};
 use crate::engine::{AtomicWrite, Clock, CommitOutcome, MutationKind, Stats, Watcher};
 use crate::versionstamp::Versionstamp;
-use expiry::Expiry;
+use expiry_schedule::ExpirySchedule;
 use maintenance::Maintenance;
 pub(crate) use maintenance::SharedFile;
 use watchers::Watchers;
@@ -22,7 +22,7 @@ use watchers::Watchers;
 pub(crate) struct Background {
   watchers: Arc<Watchers>,
   dispatcher: Arc<Dispatcher>,
-  expiry: Arc<Expiry>,
+  expiry: Arc<ExpirySchedule>,
   maintenance: Arc<Maintenance>,
   alarm: Arc<Alarm>,
 }
@@ -37,7 +37,7 @@ impl Background {
     let alarm = Arc::new(Alarm::default());
     let watchers = Arc::new(Watchers::default());
     let dispatcher = Dispatcher::new(clock.clone(), alarm.clone(), executor.clone());
-    let expiry = Expiry::new(clock.clone(), alarm.clone(), watchers.clone(), executor);
+    let expiry = ExpirySchedule::new(clock.clone(), alarm.clone(), watchers.clone(), executor);
     let maintenance = Maintenance::new(
       clock,
       alarm.clone(),

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::engine::{Notifier, Watcher};
-use crate::sqlite::lock::lock;
+use crate::sqlite::mutex::lock;
 
 /// The watchers of this process, by their keys.
 #[derive(Default)]

@@ -1,5 +1,5 @@
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Database;
 use crate::engine::{
@@ -7,33 +7,20 @@ use crate::engine::{
   NoQueue, ReadOptions, ReadRange, Stats, StoreError, Watcher,
 };
 use crate::sqlite::delivery::QueueListener;
-use crate::sqlite::error::{ReadError, is_busy, is_interrupted, read_only};
-use crate::sqlite::interrupt::{self, Abandoned};
-use crate::sqlite::read::query::{self, Budget};
+use crate::sqlite::error::{ReadError, is_busy, read_only};
+use crate::sqlite::interrupt::Abandoned;
+use crate::sqlite::read::query;
 use crate::sqlite::thread;
 use crate::sqlite::write::{Executor, Job, Order};
-
-/// What a read may cost the calling thread: a `list` batch of the default size takes a tenth of a millisecond, and in
-/// a millisecond 256 KB are read ten times. A longer read is done by the reader thread, so that an event loop is not
-/// held up.
-const INLINE: Budget = Budget {
-  rows: 128,
-  bytes: 256 << 10,
-  time: Some(INLINE_TIME),
-};
-const INLINE_TIME: Duration = Duration::from_micros(500);
-
-/// What an entry of a read that waits behind writes counts as, where groups of a commit are kept small.
-const ORDERED_ENTRY_BYTES: usize = 1024;
 
 /// A database file as one caller has opened it.
 pub(crate) struct Handle {
   /// `None` once the handle is closed.
   database: RwLock<Option<Arc<Database>>>,
   durability: Durability,
-  order: Order,
+  pub(super) order: Order,
   /// Set when the handle is closed: nobody wants what is being read for it.
-  abandoned: Abandoned,
+  pub(super) abandoned: Abandoned,
 }
 
 impl Handle {
@@ -46,63 +33,10 @@ impl Handle {
     }
   }
 
-  fn database(&self) -> Result<Arc<Database>, StoreError> {
+  pub(super) fn database(&self) -> Result<Arc<Database>, StoreError> {
     let database = self.database.read();
     let database = database.unwrap_or_else(std::sync::PoisonError::into_inner);
     database.clone().ok_or_else(StoreError::closed)
-  }
-
-  /// The door for all reads: behind the writes of this handle if some are outstanding, else on the calling thread
-  /// within the budget [`INLINE`], else on the reader thread.
-  fn read(&self, ranges: Vec<ReadRange>) -> Result<Answer<Vec<Entries>>, StoreError> {
-    let database = self.database()?;
-    if !self.order.is_clear() {
-      return self.read_in_order(&database, ranges);
-    }
-    let result = database.read_now(|connection, now_ms| {
-      interrupt::until(Instant::now() + INLINE_TIME, || {
-        query::snapshot_read(connection, &ranges, now_ms, &INLINE)
-      })
-    });
-    match result {
-      // The thread can take its time.
-      Err(ReadError::OverBudget) => {}
-      Err(ReadError::Sqlite(error)) if is_interrupted(&error) || is_busy(&error) => {}
-      result => {
-        return Ok(Answer::ready(
-          result.map_err(|error| database.explain(error)),
-        ));
-      }
-    }
-    // Later calls must not be seen: the snapshot is taken now, or the read has its place among the writes.
-    match database.pool.snapshot() {
-      Ok(Some(snapshot)) => database.read_later(ranges, Some(snapshot), &self.abandoned),
-      Ok(None) => self.read_in_order(&database, ranges),
-      Err(error) if is_busy(&error) => self.read_in_order(&database, ranges),
-      Err(error) => Err(database.explain(error.into())),
-    }
-  }
-
-  /// Reads behind what this handle has asked for, in the queue of the writer.
-  fn read_in_order(
-    &self,
-    database: &Arc<Database>,
-    ranges: Vec<ReadRange>,
-  ) -> Result<Answer<Vec<Entries>>, StoreError> {
-    let Some(writer) = &database.writer else {
-      return database.read_later(ranges, None, &self.abandoned);
-    };
-    let (reply, answer) = Answer::queued(Some(writer.clone()));
-    let entries: u64 = ranges
-      .iter()
-      .map(|range| u64::from(range.limit.get()))
-      .sum();
-    let bytes = usize::try_from(entries).map_or(usize::MAX, |entries| {
-      entries.saturating_mul(ORDERED_ENTRY_BYTES)
-    });
-    let job = Job::read(ranges, bytes, reply).at(self.order.enter());
-    writer.clone().submit(job, true)?;
-    Ok(answer)
   }
 
   fn write(&self, write: AtomicWrite) -> Result<Answer<CommitOutcome>, StoreError> {

@@ -1,14 +1,13 @@
 //! A database file that is open in this process, shared by all handles on it.
 
 mod handle;
+mod reads;
 mod registry;
 
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-
-use rusqlite::Connection;
 
 pub(crate) use handle::Handle;
 pub(crate) use registry::{close_all, open, open_at_once};
@@ -18,16 +17,12 @@ use super::error::{ReadError, store_error};
 use super::file::connect;
 use super::file::identity::FileId;
 use super::file::in_use::InUse;
-use super::interrupt::{self, Abandoned};
-use super::lock::lock;
 use super::options::SqliteOptions;
-use super::read::pool::{Pool, Snapshot};
-use super::read::query::{self, Budget};
-use super::thread;
+use super::read::pool::Pool;
 use super::transaction::next_expiry;
 use super::wal::foreign_commits::ForeignCommits;
 use super::write::{GroupCommit, WriteConnection};
-use crate::engine::{Answer, Entries, ReadRange, Stats, StoreError};
+use crate::engine::{Stats, StoreError};
 
 /// How long closing waits for the last commits. Only a file that another process keeps locked takes longer, and then
 /// the writer thread ends on its own.
@@ -120,29 +115,6 @@ impl Database {
     }
   }
 
-  /// Reads on the calling thread.
-  fn read_now<T>(
-    &self,
-    read: impl FnOnce(&Connection, u64) -> Result<T, ReadError>,
-  ) -> Result<T, ReadError> {
-    let now_ms = self.options.clock.now_ms();
-    let keep = || self.background.start_maintenance();
-    self
-      .pool
-      .read(now_ms, keep, |connection| read(connection, now_ms))
-  }
-
-  /// Reads as long as it takes. It waits for locks too: another process may be recovering the log after a crash.
-  fn read_patiently(&self, ranges: &[ReadRange]) -> Result<Vec<Entries>, ReadError> {
-    self.pool.read_alone(|connection| {
-      connection.busy_timeout(self.options.busy_timeout)?;
-      let now_ms = self.options.clock.now_ms();
-      let result = query::snapshot_read(connection, ranges, now_ms, &Budget::UNLIMITED);
-      connection.busy_timeout(Duration::ZERO)?;
-      result
-    })
-  }
-
   fn stats(&self) -> Stats {
     let mut stats = Stats::default();
     if let Some(writer) = &self.writer {
@@ -157,46 +129,6 @@ impl Database {
 
   fn explain(&self, error: ReadError) -> StoreError {
     error.explain(|error| store_error(&self.path, self.options.busy_timeout, error))
-  }
-
-  /// Reads on the reader thread: from `snapshot`, or from one that it takes when it comes to it.
-  fn read_later(
-    self: &Arc<Self>,
-    ranges: Vec<ReadRange>,
-    snapshot: Option<Snapshot>,
-    abandoned: &Abandoned,
-  ) -> Result<Answer<Vec<Entries>>, StoreError> {
-    let mut thread = lock(&self.read_thread);
-    let jobs = match &*thread {
-      Some(jobs) => jobs,
-      None => {
-        let (jobs, waiting) = mpsc::channel::<ReadJob>();
-        thread::spawn(&self.path, "kv-reader", move || {
-          waiting.iter().for_each(|job| job())
-        })?;
-        thread.insert(jobs)
-      }
-    };
-    let (reply, answer) = Answer::queued(None);
-    let (database, abandoned) = (self.clone(), abandoned.clone());
-    let now_ms = self.options.clock.now_ms();
-    let job: ReadJob = Box::new(move || {
-      let result = match snapshot {
-        Some(snapshot) => database.pool.read_from(snapshot, |connection| {
-          interrupt::while_wanted(&abandoned, || {
-            query::snapshot_read(connection, &ranges, now_ms, &Budget::UNLIMITED)
-          })
-        }),
-        None => interrupt::while_wanted(&abandoned, || database.read_patiently(&ranges)),
-      };
-      let result = result.map_err(|error| database.explain(error));
-      // Before the answer: whoever gets it may close the database, and expects it closed.
-      drop(database);
-      // Sending fails when the handle was closed: nobody waits any more.
-      let _ = reply.send(result);
-    });
-    jobs.send(job).map_err(|_| StoreError::closed())?;
-    Ok(answer)
   }
 }
 

@@ -9,7 +9,7 @@ use super::Database;
 use crate::engine::{ErrorKind, StoreError};
 use crate::sqlite::file::identity::FileId;
 use crate::sqlite::file::path::{must_have_one_name, opens_quickly, resolve};
-use crate::sqlite::lock::lock;
+use crate::sqlite::mutex::lock;
 use crate::sqlite::options::SqliteOptions;
 
 /// One file's place: locked while the file is being opened, so that others wait for it.

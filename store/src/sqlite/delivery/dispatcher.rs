@@ -6,7 +6,7 @@ use crate::engine::{
   Answer, Clock, Durability, ErrorKind, Leader, Message, MessageId, Reply, StoreError,
 };
 use crate::sqlite::alarm::Alarm;
-use crate::sqlite::lock::lock;
+use crate::sqlite::mutex::lock;
 use crate::sqlite::queue::{Batch, Lease, Taken};
 use crate::sqlite::transaction::{Outcome, Task};
 use crate::sqlite::write::{Executor, Job};

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use super::identity::FileId;
 use super::names::{log_index_path, log_path};
-use crate::sqlite::lock::lock;
+use crate::sqlite::mutex::lock;
 
 static OPEN: Mutex<Vec<(PathBuf, FileId)>> = Mutex::new(Vec::new());
 

@@ -2,27 +2,30 @@
 //! process in `queue_running`, by the deadline of the lease.
 //!
 //! A process renews the leases of its deliveries; messages with an expired lease are reclaimed. What a delivery that
-//! failed does to a message, its backoff, is in [`end_delivery`].
+//! failed does to a message is in `backoff`.
 
+mod backoff;
 mod lease;
 mod reclaim;
 mod row;
 
 use rusqlite::{Connection, params};
 
+pub(crate) use backoff::{Moved, end_delivery, release};
 pub(crate) use lease::{Lease, renew};
 pub(crate) use reclaim::{Reclaimed, expired, has_expired, reclaim};
 
 use super::error::WriteError;
 use super::time_column::first;
 use crate::engine::Enqueue;
-use lease::{LEASE_MS, take_out};
-use row::{Row, bytes, json, parse, stored_ms, text};
+use lease::LEASE_MS;
+use row::{bytes, json, stored_ms, text};
 
 // A row whose time or id is of another type than the table declares was written by nobody who knows the
 // format. It is passed over wherever the first row is looked for, or it would be the first for ever. What
 // else is wrong with a row is a fault of its own message, which is delivered, fails, and is given up.
 
+/// Also for messages that come back.
 const ADD: &str = "INSERT INTO queue (ts, id, data, backoff_schedule, keys_if_undelivered)
   VALUES (?1, ?2, ?3, ?4, ?5)";
 const DUE: &str = "SELECT ts, id, data, backoff_schedule, keys_if_undelivered FROM queue
@@ -47,15 +50,6 @@ pub(crate) struct Batch {
   pub(crate) messages: Vec<Taken>,
   /// When the next message is due.
   pub(crate) next_due: Option<u64>,
-}
-
-/// What became of messages that were leased.
-#[derive(Debug, Default)]
-pub(crate) struct Moved {
-  /// Keys that messages which were given up have been written to.
-  pub(crate) undelivered: Vec<Vec<u8>>,
-  /// When the first of those that went back to the queue is due.
-  pub(crate) due_at: Option<u64>,
 }
 
 /// Puts a message into the queue. `id` is one that no other message has.
@@ -108,71 +102,4 @@ pub(crate) fn take(connection: &Connection, max: usize, now_ms: u64) -> Result<B
     messages,
     next_due: next_due(connection)?,
   })
-}
-
-/// Ends a delivery. A message that was not delivered goes back to the queue for the next interval of its backoff
-/// schedule; after the last, `give_up` stores its payload under each of its keys.
-pub(crate) fn end_delivery(
-  connection: &Connection,
-  lease: &Lease,
-  delivered: bool,
-  now_ms: u64,
-  mut give_up: impl FnMut(&[u8], &[u8]) -> Result<(), WriteError>,
-) -> Result<Moved, WriteError> {
-  let Some(row) = take_out(connection, lease)? else {
-    return Ok(Moved::default());
-  };
-  if delivered {
-    return Ok(Moved::default());
-  }
-  let schedule: Option<Vec<u64>> = parse(&row.backoff_schedule);
-  if let Some((interval, rest)) = schedule.unwrap_or_default().split_first() {
-    let due_at = now_ms.saturating_add(*interval);
-    put_back(connection, &lease.id, due_at, &row, &json(rest)?)?;
-    return Ok(Moved {
-      undelivered: Vec::new(),
-      due_at: Some(due_at),
-    });
-  }
-  let undelivered: Vec<Vec<u8>> = parse(&row.keys_if_undelivered);
-  for key in &undelivered {
-    give_up(key, &row.payload)?;
-  }
-  Ok(Moved {
-    undelivered,
-    due_at: None,
-  })
-}
-
-/// Puts messages whose delivery was not tried back to where they were, with their whole backoff schedule.
-pub(crate) fn release(
-  connection: &Connection,
-  leases: &[Lease],
-  now_ms: u64,
-) -> Result<Moved, WriteError> {
-  let mut moved = Moved::default();
-  for lease in leases {
-    if let Some(row) = take_out(connection, lease)? {
-      put_back(connection, &lease.id, now_ms, &row, &row.backoff_schedule)?;
-      moved.due_at = Some(now_ms);
-    }
-  }
-  Ok(moved)
-}
-
-fn put_back(
-  connection: &Connection,
-  id: &str,
-  due_at: u64,
-  row: &Row,
-  backoff_schedule: &str,
-) -> Result<(), WriteError> {
-  connection.prepare_cached(ADD)?.execute(params![
-    stored_ms(due_at),
-    id,
-    row.payload,
-    backoff_schedule,
-    row.keys_if_undelivered,
-  ])?;
-  Ok(())
 }

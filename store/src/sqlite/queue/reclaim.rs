@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::backoff::{Moved, release};
+use super::lease::Lease;
 use super::row::stored_ms;
-use super::{Lease, Moved, release};
 use crate::sqlite::error::WriteError;
 use crate::sqlite::time_column::first;
 

@@ -19,7 +19,7 @@ use rusqlite::Connection;
 use super::pooled::PooledConnection;
 use crate::sqlite::error::ReadError;
 use crate::sqlite::file::connect;
-use crate::sqlite::lock::lock;
+use crate::sqlite::mutex::lock;
 use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::sqlite_api::cache_bytes;
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::connection::{Attempt, WriteConnection};
 use super::{Executor, Job};
 use crate::engine::{Leader, Stats, StoreError};
-use crate::sqlite::lock::lock;
+use crate::sqlite::mutex::lock;
 use crate::sqlite::thread;
 
 /// A group commit takes no more writes than this …
@@ -54,7 +54,7 @@ const IDLE_LOOKS: u32 = 50;
 /// The jobs that wait for one file, and the connection that commits them.
 pub(crate) struct GroupCommit {
   path: PathBuf,
-  queue: Mutex<Queue>,
+  waiting: Mutex<Waiting>,
   /// Wakes the thread: there is something for it to do.
   wake: Condvar,
   /// Wakes whoever closes: the thread has ended.
@@ -66,7 +66,7 @@ pub(crate) struct GroupCommit {
 /// What the writer thread is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Thread {
-  /// Nothing was ever written.
+  /// There was never anything to do.
   NotStarted,
   /// It commits, or looks at short intervals what is there.
   Awake,
@@ -76,7 +76,7 @@ enum Thread {
   Ended,
 }
 
-struct Queue {
+struct Waiting {
   jobs: VecDeque<Job>,
   bytes: usize,
   /// `None` while somebody commits, and in the end.
@@ -110,7 +110,7 @@ impl GroupCommit {
   pub(crate) fn new(path: PathBuf, connection: WriteConnection) -> Self {
     Self {
       path,
-      queue: Mutex::new(Queue {
+      waiting: Mutex::new(Waiting {
         jobs: VecDeque::new(),
         bytes: 0,
         connection: Some(connection),
@@ -132,30 +132,30 @@ impl GroupCommit {
   /// # Errors
   /// The thread can't be started. Then nothing of the job is kept.
   fn submit_job(self: &Arc<Self>, job: Job, caller_leads: bool) -> Result<(), StoreError> {
-    let mut queue = lock(&self.queue);
+    let mut waiting = lock(&self.waiting);
     // The caller may be dropped before it leads; then the thread has to be awake.
-    match queue.thread {
+    match waiting.thread {
       Thread::NotStarted => {
         let shared = self.clone();
         thread::spawn(&self.path, "kv-writer", move || shared.run())?;
-        queue.thread = Thread::Awake;
+        waiting.thread = Thread::Awake;
       }
-      Thread::Asleep => self.wake_thread(&mut queue),
+      Thread::Asleep => self.wake_thread(&mut waiting),
       Thread::Awake | Thread::Ended => {}
     }
-    queue.bytes += job.bytes;
-    queue.jobs.push_back(job);
-    let is_much = queue.jobs.len() >= EARLY_WRITES || queue.bytes >= EARLY_BYTES;
-    if (is_much || !caller_leads) && !queue.is_for_thread {
-      self.give_to_thread(&mut queue);
+    waiting.bytes += job.bytes;
+    waiting.jobs.push_back(job);
+    let is_much = waiting.jobs.len() >= EARLY_WRITES || waiting.bytes >= EARLY_BYTES;
+    if (is_much || !caller_leads) && !waiting.is_for_thread {
+      self.give_to_thread(&mut waiting);
     }
     Ok(())
   }
 
   /// Adds what this knows to `stats`.
   pub(crate) fn add_stats(&self, stats: &mut Stats) {
-    let queue = lock(&self.queue);
-    let totals = &queue.totals;
+    let waiting = lock(&self.waiting);
+    let totals = &waiting.totals;
     stats.commits = totals.commits;
     stats.tasks = totals.tasks;
     stats.largest_group = totals.largest_group;
@@ -163,114 +163,114 @@ impl GroupCommit {
     stats.slowest_commit = totals.slowest;
     stats.log_bytes = totals.log_bytes;
     stats.checkpoints = totals.checkpoints;
-    stats.waiting_tasks = queue.jobs.len() as u64;
-    stats.waiting_bytes = queue.bytes as u64;
+    stats.waiting_tasks = waiting.jobs.len() as u64;
+    stats.waiting_bytes = waiting.bytes as u64;
   }
 
   /// Waits while the jobs hold more memory than they may: a script that asks for one write after another without
   /// awaiting any would fill it.
   pub(crate) fn wait_for_room(&self) {
-    let mut queue = lock(&self.queue);
-    if queue.bytes < WAITING_BYTES {
+    let mut waiting = lock(&self.waiting);
+    if waiting.bytes < WAITING_BYTES {
       return;
     }
-    self.give_to_thread(&mut queue);
-    let queue = self
+    self.give_to_thread(&mut waiting);
+    let waiting = self
       .room
-      .wait_while(queue, |queue| queue.bytes >= WAITING_BYTES)
+      .wait_while(waiting, |waiting| waiting.bytes >= WAITING_BYTES)
       .unwrap_or_else(PoisonError::into_inner);
-    drop(queue);
+    drop(waiting);
   }
 
-  fn wake_thread(&self, queue: &mut Queue) {
-    queue.thread = Thread::Awake;
+  fn wake_thread(&self, waiting: &mut Waiting) {
+    waiting.thread = Thread::Awake;
     self.wake.notify_one();
   }
 
-  fn give_to_thread(&self, queue: &mut Queue) {
-    queue.is_for_thread = true;
-    self.wake_thread(queue);
+  fn give_to_thread(&self, waiting: &mut Waiting) {
+    waiting.is_for_thread = true;
+    self.wake_thread(waiting);
   }
 
   /// Closes the connection, once everything that was handed over is committed. Waits for that, but
   /// no longer than `timeout`: where another process keeps the file locked, the thread goes on alone.
   pub(crate) fn close(&self, timeout: Duration) {
-    let mut queue = lock(&self.queue);
-    if queue.thread == Thread::Ended {
+    let mut waiting = lock(&self.waiting);
+    if waiting.thread == Thread::Ended {
       return;
     }
-    queue.closing = true;
-    if queue.thread == Thread::NotStarted {
-      let connection = queue.connection.take();
-      drop(queue);
+    waiting.closing = true;
+    if waiting.thread == Thread::NotStarted {
+      let connection = waiting.connection.take();
+      drop(waiting);
       drop(connection);
       return;
     }
-    self.give_to_thread(&mut queue);
-    let (queue, _timed_out) = self
+    self.give_to_thread(&mut waiting);
+    let (waiting, _timed_out) = self
       .ended
-      .wait_timeout_while(queue, timeout, |queue| queue.thread != Thread::Ended)
+      .wait_timeout_while(waiting, timeout, |waiting| waiting.thread != Thread::Ended)
       .unwrap_or_else(PoisonError::into_inner);
-    drop(queue);
+    drop(waiting);
   }
 
   /// What the thread does, until the writer is closed.
   fn run(&self) {
-    let mut queue = lock(&self.queue);
+    let mut waiting = lock(&self.waiting);
     loop {
-      queue = self.wait_for_work(queue);
-      let group = queue.take_group(GROUP_WRITES, GROUP_BYTES);
-      let Some(mut connection) = queue.connection.take() else {
+      waiting = self.wait_for_work(waiting);
+      let group = waiting.take_group(GROUP_WRITES, GROUP_BYTES);
+      let Some(mut connection) = waiting.connection.take() else {
         // `wait_for_work` returns when it is there.
         return;
       };
       if group.is_empty() {
-        drop(queue);
+        drop(waiting);
         // Closes the connection. The last one to a file moves the log into it, and removes the log.
         drop(connection);
-        lock(&self.queue).thread = Thread::Ended;
+        lock(&self.waiting).thread = Thread::Ended;
         self.ended.notify_all();
         return;
       }
-      drop(queue);
+      drop(waiting);
       self.room.notify_all();
       let (writes, started) = (group.len(), Instant::now());
       connection.commit(group);
-      queue = lock(&self.queue);
-      queue.put_back(connection, writes, started.elapsed());
+      waiting = lock(&self.waiting);
+      waiting.put_back(connection, writes, started.elapsed());
     }
   }
 
   /// Waits until there is a connection, and jobs for the thread or the end.
-  fn wait_for_work<'a>(&self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+  fn wait_for_work<'a>(&self, mut waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
     let mut idle_looks = 0;
     loop {
-      let overdue = queue
+      let overdue = waiting
         .jobs
         .front()
         .is_some_and(|job| job.submitted.elapsed() >= PATIENCE);
-      if queue.connection.is_some()
-        && (queue.closing || !queue.jobs.is_empty() && (queue.is_for_thread || overdue))
+      if waiting.connection.is_some()
+        && (waiting.closing || !waiting.jobs.is_empty() && (waiting.is_for_thread || overdue))
       {
-        return queue;
+        return waiting;
       }
-      if queue.jobs.is_empty() {
+      if waiting.jobs.is_empty() {
         idle_looks += 1;
       } else {
         idle_looks = 0;
       }
       // A leader that is done wakes the thread if there is something for it.
       if idle_looks > IDLE_LOOKS {
-        queue.thread = Thread::Asleep;
-        queue = self
+        waiting.thread = Thread::Asleep;
+        waiting = self
           .wake
-          .wait(queue)
+          .wait(waiting)
           .unwrap_or_else(PoisonError::into_inner);
         idle_looks = 0;
       } else {
-        queue = self
+        waiting = self
           .wake
-          .wait_timeout(queue, PATIENCE)
+          .wait_timeout(waiting, PATIENCE)
           .unwrap_or_else(PoisonError::into_inner)
           .0;
       }
@@ -287,45 +287,45 @@ impl Executor for GroupCommit {
 impl Leader for GroupCommit {
   /// Commits what waits, if nobody else does and it is small.
   fn lead(&self) {
-    let mut queue = lock(&self.queue);
-    if queue.is_for_thread || queue.jobs.is_empty() {
+    let mut waiting = lock(&self.waiting);
+    if waiting.is_for_thread || waiting.jobs.is_empty() {
       return;
     }
-    if !queue.can_caller_lead() {
-      return self.give_to_thread(&mut queue);
+    if !waiting.can_caller_lead() {
+      return self.give_to_thread(&mut waiting);
     }
-    let Some(mut connection) = queue.connection.take() else {
+    let Some(mut connection) = waiting.connection.take() else {
       return;
     };
-    let group = queue.take_group(LED_WRITES, LED_BYTES);
-    drop(queue);
+    let group = waiting.take_group(LED_WRITES, LED_BYTES);
+    drop(waiting);
     let (writes, started) = (group.len(), Instant::now());
     let attempt = connection.try_commit(group);
-    let mut queue = lock(&self.queue);
+    let mut waiting = lock(&self.waiting);
     match attempt {
-      Attempt::Answered => queue.put_back(connection, writes, started.elapsed()),
+      Attempt::Answered => waiting.put_back(connection, writes, started.elapsed()),
       Attempt::Locked(group) => {
-        queue.connection = Some(connection);
-        queue.return_group(group);
-        self.give_to_thread(&mut queue);
+        waiting.connection = Some(connection);
+        waiting.return_group(group);
+        self.give_to_thread(&mut waiting);
       }
     }
     // Jobs that came meanwhile, or were too many. Their callers have found the connection taken.
-    if !queue.jobs.is_empty() || queue.closing {
-      self.give_to_thread(&mut queue);
+    if !waiting.jobs.is_empty() || waiting.closing {
+      self.give_to_thread(&mut waiting);
     }
   }
 
   fn is_lone(&self) -> bool {
-    let queue = lock(&self.queue);
-    queue.jobs.len() == 1
-      && queue.last_group == 1
-      && !queue.is_for_thread
-      && queue.can_caller_lead()
+    let waiting = lock(&self.waiting);
+    waiting.jobs.len() == 1
+      && waiting.last_group == 1
+      && !waiting.is_for_thread
+      && waiting.can_caller_lead()
   }
 }
 
-impl Queue {
+impl Waiting {
   /// Whether a caller may commit what is there.
   fn can_caller_lead(&self) -> bool {
     self.jobs.len() <= LED_WRITES
@@ -393,7 +393,7 @@ mod tests {
     let path = folder.path().join("kv");
     let connection = connection_alone(&path, SqliteOptions::default());
     let writer = GroupCommit::new(path, connection);
-    lock(&writer.queue).thread = Thread::Awake;
+    lock(&writer.waiting).thread = Thread::Awake;
     (Arc::new(writer), folder)
   }
 
@@ -416,7 +416,7 @@ mod tests {
   }
 
   fn waits(writer: &GroupCommit) -> usize {
-    lock(&writer.queue).jobs.len()
+    lock(&writer.waiting).jobs.len()
   }
 
   #[test]
@@ -437,33 +437,33 @@ mod tests {
     let many: Vec<_> = (0..LED_WRITES + 1).map(|_| submit(&writer, 10)).collect();
     writer.lead();
     assert_eq!(waits(&writer), many.len());
-    assert!(lock(&writer.queue).is_for_thread);
+    assert!(lock(&writer.waiting).is_for_thread);
 
     let (writer, _folder) = without_thread();
     let _large = submit(&writer, LED_BYTES + 1);
     writer.lead();
     assert_eq!(waits(&writer), 1);
-    assert!(lock(&writer.queue).is_for_thread);
+    assert!(lock(&writer.waiting).is_for_thread);
 
     let (writer, _folder) = without_thread();
-    lock(&writer.queue).commit_time = LED_COMMIT_TIME * 2;
+    lock(&writer.waiting).commit_time = LED_COMMIT_TIME * 2;
     let _slow = submit(&writer, 10);
     writer.lead();
     assert_eq!(waits(&writer), 1);
-    assert!(lock(&writer.queue).is_for_thread);
+    assert!(lock(&writer.waiting).is_for_thread);
   }
 
   #[test]
   fn jobs_during_a_commit_are_for_the_thread() {
     let (writer, _folder) = without_thread();
-    let connection = lock(&writer.queue).connection.take().unwrap();
+    let connection = lock(&writer.waiting).connection.take().unwrap();
     let _answer = submit(&writer, 10);
     writer.lead();
     assert_eq!(waits(&writer), 1);
     // What the leader does when it is done; the one who waited will not come again.
-    let mut queue = lock(&writer.queue);
-    queue.put_back(connection, 1, Duration::ZERO);
-    assert!(!queue.jobs.is_empty());
+    let mut waiting = lock(&writer.waiting);
+    waiting.put_back(connection, 1, Duration::ZERO);
+    assert!(!waiting.jobs.is_empty());
   }
 
   #[test]
@@ -491,16 +491,16 @@ mod tests {
   #[test]
   fn one_slow_commit_is_forgotten() {
     let (writer, _folder) = without_thread();
-    let mut queue = lock(&writer.queue);
+    let mut waiting = lock(&writer.waiting);
     for (took, commits) in [
       (Duration::from_secs(10), 1),
       (Duration::from_micros(100), 40),
     ] {
       for _ in 0..commits {
-        let connection = queue.connection.take().unwrap();
-        queue.put_back(connection, 1, took);
+        let connection = waiting.connection.take().unwrap();
+        waiting.put_back(connection, 1, took);
       }
     }
-    assert!(queue.can_caller_lead());
+    assert!(waiting.can_caller_lead());
   }
 }

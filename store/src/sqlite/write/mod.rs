@@ -12,7 +12,7 @@ pub(crate) use order::Order;
 
 use super::transaction::{Outcome, Task};
 
-/// What follows from commits. The thread that has committed calls it, before anything is answered.
+/// What follows from commits. The thread that has committed calls it for each task before it answers the task.
 pub(crate) trait AfterCommit: Send + Sync {
   /// A task is committed.
   fn committed(&self, task: &Task, outcome: &Outcome);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use super::watchers::Watchers;
 use crate::engine::{Clock, Durability, StoreError};
 use crate::sqlite::alarm::Alarm;
-use crate::sqlite::lock::lock;
+use crate::sqlite::mutex::lock;
 use crate::sqlite::transaction::{Outcome, Task};
 use crate::sqlite::write::{Executor, Job};
 
@@ -15,8 +15,8 @@ const PAUSE_WATCHED: Duration = Duration::from_millis(5);
 const PAUSE_MORE: Duration = Duration::from_millis(2);
 
 /// Decides when expired rows are removed.
-pub(super) struct Expiry {
-  state: Mutex<Schedule>,
+pub(super) struct ExpirySchedule {
+  state: Mutex<State>,
   clock: Arc<dyn Clock>,
   alarm: Arc<Alarm>,
   watchers: Arc<Watchers>,
@@ -24,14 +24,14 @@ pub(super) struct Expiry {
 }
 
 #[derive(Default)]
-struct Schedule {
+struct State {
   /// When the next row expires, as far as known.
   expires_at: Option<u64>,
   is_removing: bool,
   not_before: Option<Instant>,
 }
 
-impl Expiry {
+impl ExpirySchedule {
   pub(super) fn new(
     clock: Arc<dyn Clock>,
     alarm: Arc<Alarm>,
