@@ -30,7 +30,7 @@
 //! | `kv-reader` | the first read that the calling thread can't do | long reads |
 //! | `kv-checkpoint` | the first checkpoint | checkpoints, beside commits |
 //! | `kv-maintenance` | the first watcher, listener, expiry or kept snapshot | looks for foreign commits, evicts snapshots, and submits tasks: to renew leases, to take due messages, to remove expired rows |
-| `kv-close` | `Backend::close` | waits for what is outstanding, and closes the file if it was the last handle |
+//! | `kv-close` | `Backend::close` | waits for what is outstanding, and closes the file if it was the last handle |
 //! | `kv-open` | `open_file_on_thread` | opens a file |
 //!
 //! # Locks
@@ -39,14 +39,14 @@
 //!
 //! | lock | protects |
 //! |---|---|
+//! | the registry | which slots there are; a slot is only tried for under it |
 //! | a slot of the registry | one file while it is opened |
-//! | the registry | which slots there are |
 //! | `Maintenance::thread`, `Database::read_thread` | whether a thread is started |
 //! | `Core::rows` | the connection of a database in memory |
 //! | `GroupCommit::waiting` | the jobs that wait, and the write connection while nobody commits |
 //! | `Pool::state` | idle read connections and their snapshots |
 //! | `Watchers::by_key` | the watchers; a watcher's own state is locked under it, and its task woken |
-| `Dispatcher::state`, `ExpirySchedule::state`, `Alarm::state`, `Handle::database`, `in_use::OPEN` | what the name says; no other lock is taken under them |
+//! | `Dispatcher::state`, `ExpirySchedule::state`, `Alarm::state`, `Handle::database`, `in_use::OPEN` | what the name says; no other lock is taken under them |
 //!
 //! The leader holds the write connection by having taken it out of `GroupCommit`, not a lock: calls that follow from its
 //! commits may submit new jobs.
