@@ -80,7 +80,6 @@ const CLASSES = [
 
 function classOf(object) {
   const prototype = ObjectGetPrototypeOf(object);
-  if (prototype === null) return CLASS_OBJECT;
   if (prototype === ObjectPrototype) {
     // The `arguments` of a function have no class of their own.
     return ObjectPrototypeToString(object) === "[object Arguments]" &&
@@ -89,7 +88,8 @@ function classOf(object) {
       : CLASS_OBJECT;
   }
   for (let i = 0; i < CLASSES.length; i += 3) {
-    if (!ObjectPrototypeIsPrototypeOf(CLASSES[i], object)) continue;
+    // Of an object without a prototype, which may be of any class, nothing is known.
+    if (prototype !== null && !ObjectPrototypeIsPrototypeOf(CLASSES[i], object)) continue;
     try {
       CLASSES[i + 2](object);
       return CLASSES[i + 1];

@@ -10,6 +10,8 @@ import { KvU64 } from "ext:kv_ext/u64.js";
 const {
   ArrayBuffer,
   ArrayBufferPrototypeGetByteLength,
+  ArrayBufferPrototypeGetMaxByteLength,
+  ArrayBufferPrototypeGetResizable,
   BigInt64Array,
   BigIntPrototypeValueOf,
   BigUint64Array,
@@ -210,7 +212,10 @@ const codec = {
     return new View(buffer, offset, length);
   },
 
-  maxByteLength: (buffer) => buffer.resizable ? buffer.maxByteLength : undefined,
+  maxByteLength: (buffer) =>
+    ArrayBufferPrototypeGetResizable(buffer)
+      ? ArrayBufferPrototypeGetMaxByteLength(buffer)
+      : undefined,
   makeResizableBuffer(bytes, maxByteLength) {
     const buffer = new ArrayBuffer(bytes.length, { maxByteLength });
     TypedArrayPrototypeSet(new Uint8Array(buffer), bytes);

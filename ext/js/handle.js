@@ -1,8 +1,9 @@
 // What every call needs to know of the handle behind a Deno.Kv object.
 
-import { core } from "ext:core/mod.js";
+import { core, primordials } from "ext:core/mod.js";
 
 const { BadResource } = core;
+const { Symbol, TypeError } = primordials;
 
 /** Stands for the versionstamp of the commit, as the last part of a key that is set. */
 const commitVersionstampSymbol = Symbol("KvCommitVersionstamp");

@@ -271,6 +271,25 @@ fn a_store_that_can_not_be_opened_says_why() {
 }
 
 #[test]
+fn list_ends_whose_start_begins_its_end() {
+  on_both(async |store| {
+    store.set(key!["a"], 1).await.unwrap();
+    let selector = Selector::between(&key!["a"], &key!["a", "b"]).unwrap();
+    for reverse in [false, true] {
+      let options = ListOptions::default().batch_size(NonZeroU32::MIN);
+      let options = if reverse { options.reverse() } else { options };
+      let found: Vec<_> = store
+        .list(selector.clone(), options)
+        .take(5)
+        .try_collect()
+        .await
+        .unwrap();
+      assert_eq!(found.len(), 1);
+    }
+  });
+}
+
+#[test]
 fn builder_sets_options() {
   let folder = tempfile::TempDir::new().unwrap();
   let path = folder.path().join("kv");

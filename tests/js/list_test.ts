@@ -215,3 +215,15 @@ Deno.test(
     assertEquals(await keys(list), "");
   }),
 );
+
+Deno.test(
+  "a list ends whose start begins its end",
+  withKv(async (kv) => {
+    await kv.set(["a"], 1);
+    for (const reverse of [false, true]) {
+      const selector = { start: ["a"], end: ["a", "b"] };
+      const list = kv.list(selector, { batchSize: 1, limit: 5, reverse });
+      assertEquals((await collect(list)).length, 1);
+    }
+  }),
+);

@@ -24,6 +24,8 @@ use tokio::sync::Notify;
 pub struct Engine {
   shared: Arc<Shared>,
   is_closed: AtomicBool,
+  /// What ends with the handle.
+  dependents: Mutex<(Vec<Notifier>, Vec<Weak<Listening>>)>,
 }
 
 struct Shared {
@@ -186,13 +188,23 @@ impl Engine {
   }
 
   fn on(shared: Arc<Shared>) -> Self {
-    let is_closed = AtomicBool::new(false);
-    Self { shared, is_closed }
+    Self {
+      shared,
+      is_closed: AtomicBool::new(false),
+      dependents: Mutex::default(),
+    }
   }
 
   /// One more handle on the same database.
   pub fn handle(&self) -> Self {
     Self::on(self.shared.clone())
+  }
+
+  fn dependents(&self) -> MutexGuard<'_, (Vec<Notifier>, Vec<Weak<Listening>>)> {
+    self
+      .dependents
+      .lock()
+      .unwrap_or_else(PoisonError::into_inner)
   }
 
   fn open(&self) -> Result<&Arc<Shared>, StoreError> {
@@ -221,19 +233,27 @@ impl Backend for Engine {
     let (notifier, alive) = (Notifier::default(), Arc::new(()));
     let watcher = (keys, Arc::downgrade(&alive), notifier.clone());
     self.open()?.data().watchers.push(watcher);
+    self.dependents().0.push(notifier.clone());
     Ok(Watcher::new(notifier, alive))
   }
 
   fn listen(&self) -> Result<Arc<dyn Listener>, StoreError> {
-    Ok(Arc::new(QueueListener(Arc::new(Listening {
+    let listening = Arc::new(Listening {
       shared: self.open()?.clone(),
       running: Mutex::default(),
       is_closed: AtomicBool::new(false),
-    }))))
+    });
+    self.dependents().1.push(Arc::downgrade(&listening));
+    Ok(Arc::new(QueueListener(listening)))
   }
 
   fn close(&self) -> Answer<()> {
     self.is_closed.store(true, Ordering::Release);
+    let (watchers, listeners) = std::mem::take(&mut *self.dependents());
+    watchers.iter().for_each(Notifier::close);
+    for listening in listeners.iter().filter_map(Weak::upgrade) {
+      listening.close();
+    }
     Answer::ready(Ok(()))
   }
 }
@@ -250,6 +270,11 @@ struct Listening {
 impl Listening {
   fn running(&self) -> MutexGuard<'_, HashMap<String, Enqueue>> {
     self.running.lock().unwrap_or_else(PoisonError::into_inner)
+  }
+
+  fn close(&self) {
+    self.is_closed.store(true, Ordering::Release);
+    self.shared.due.notify_waiters();
   }
 
   fn take(&self, max: usize) -> Vec<Message> {
@@ -316,8 +341,7 @@ impl Listener for QueueListener {
   }
 
   fn close(&self) {
-    self.0.is_closed.store(true, Ordering::Release);
-    self.0.shared.due.notify_waiters();
+    self.0.close();
   }
 }
 

@@ -258,11 +258,13 @@ pub fn op_kv_end_delivery(
   let message = listening.delivering.borrow_mut().remove(&number);
   let end = message.map(|message| message.end(delivered));
   async move {
-    if let Some(end) = end {
-      end.await?;
-    }
+    let result = match end {
+      Some(end) => end.await,
+      None => Ok(()),
+    };
+    // Also if the database can't be written.
     listening.release_when_idle();
-    Ok(())
+    Ok(result?)
   }
 }
 

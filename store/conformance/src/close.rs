@@ -8,7 +8,8 @@ behaviours![
   closing_waits_for_what_is_outstanding,
   closing_twice_is_no_error,
   other_handles_stay_open,
-  closing_answers_while_others_wait,
+  closing_ends_waits,
+  closing_waits_for_reads,
 ];
 
 fn close(store: &std::sync::Arc<dyn kv_store::engine::Backend>) {
@@ -58,10 +59,27 @@ fn other_handles_stay_open(db: &Database) {
   put(&db.b, [set("a", "2")]);
 }
 
-fn closing_answers_while_others_wait(db: &Database) {
+fn closing_ends_waits(db: &Database) {
   let watcher = db.a.watch(vec!["a".into()]).unwrap();
+  settle(&watcher);
   let listener = db.a.listen().unwrap();
   let waiting = listener.receive(1);
   close(&db.a);
-  drop((watcher, waiting, listener));
+  assert_eq!(change(&watcher, SOON), Some(None));
+  for answer in [waiting, listener.receive(1)] {
+    let error = within(SOON, answer.wait()).unwrap().unwrap_err();
+    assert!(error.is_closed(), "{error}");
+  }
+}
+
+fn closing_waits_for_reads(db: &Database) {
+  let entries: Vec<_> = (0..1000)
+    .map(|i| set(&format!("{i:04}"), &"x".repeat(700)))
+    .collect();
+  put(&db.a, entries);
+  let read = db
+    .a
+    .snapshot_read(vec![range("0", "9", 1000)], ReadOptions::default());
+  close(&db.a);
+  assert_eq!(found(read).remove(0).len(), 1000);
 }

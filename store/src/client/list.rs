@@ -111,7 +111,12 @@ impl List {
     limits.check_page(self.options.batch())?;
     let cursor = match &self.last {
       Some(key) => Some(self.selector.cursor(key)?),
-      None => self.options.cursor.clone(),
+      // An empty one, of a list that has not begun or has ended, is none.
+      None => self
+        .options
+        .cursor
+        .clone()
+        .filter(|cursor| !cursor.is_empty()),
     };
     let reverse = self.options.reverse;
     let range = self

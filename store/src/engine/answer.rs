@@ -18,7 +18,7 @@ use std::task::Poll;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tracing::Span;
 
 use super::StoreError;
@@ -118,8 +118,9 @@ impl<T> Answer<T> {
         report(&self.span, &result);
         Ok(result)
       }
-      // Also if nobody is left to answer: waiting tells.
-      Err(_) => Err(self),
+      Err(TryRecvError::Empty) => Err(self),
+      // The thread that worked on it has ended.
+      Err(TryRecvError::Closed) => Ok(Err(StoreError::closed())),
     }
   }
 

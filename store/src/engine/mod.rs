@@ -31,6 +31,7 @@ pub use queue::{DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId, NoQue
 pub use read::{Consistency, Held, ReadOptions, ReadRange};
 pub use stats::Stats;
 pub(crate) use traced::Traced;
+pub(crate) use watch::WeakNotifier;
 pub use watch::{Change, Notifier, Watcher};
 pub use write::{AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
 

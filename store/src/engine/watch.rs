@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
@@ -48,6 +48,10 @@ impl Watcher {
       }
       self.notifier.0.raised.notified().await;
     }
+  }
+
+  pub(crate) fn notifier(&self) -> &Notifier {
+    &self.notifier
   }
 
   /// Ends the wait for a change, and all waits to come.
@@ -99,8 +103,13 @@ impl Notifier {
 
   /// Watching has failed, for good.
   pub fn fail(&self, error: StoreError) {
-    self.tell(Err(error));
-    self.close();
+    let mut state = self.0.state();
+    if !state.is_closed {
+      state.change = Some(Err(error));
+      state.is_closed = true;
+    }
+    drop(state);
+    self.0.raised.notify_one();
   }
 
   /// The database is closed. Changes that the watcher has not taken yet are dropped: there is nothing left to read.
@@ -114,6 +123,10 @@ impl Notifier {
     self.0.raised.notify_one();
   }
 
+  pub(crate) fn downgrade(&self) -> WeakNotifier {
+    WeakNotifier(Arc::downgrade(&self.0))
+  }
+
   pub(crate) fn is_same(&self, other: &Self) -> bool {
     Arc::ptr_eq(&self.0, &other.0)
   }
@@ -125,6 +138,16 @@ impl Notifier {
       drop(state);
       self.0.raised.notify_one();
     }
+  }
+}
+
+/// A [`Notifier`] that does not keep its watcher's state.
+pub(crate) struct WeakNotifier(Weak<Shared>);
+
+impl WeakNotifier {
+  /// `None`: the watcher is gone.
+  pub(crate) fn upgrade(&self) -> Option<Notifier> {
+    self.0.upgrade().map(Notifier)
   }
 }
 

@@ -1,7 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::{Listener, Message, MessageId, StoreError};
 
@@ -11,7 +13,11 @@ pub struct Receiver {
   /// One permit for each message that may be handed over.
   room: Arc<Semaphore>,
   most: usize,
+  /// A call of `receive` that has not come to its end.
+  receiving: Mutex<Option<BoxFuture<'static, Received>>>,
 }
+
+type Received = Result<Option<Vec<Handed>>, StoreError>;
 
 impl Receiver {
   /// At most `most` messages, and at least one, are at work at a time.
@@ -21,35 +27,22 @@ impl Receiver {
       listener,
       room: Arc::new(Semaphore::new(most)),
       most,
+      receiving: Mutex::default(),
     }
   }
 
   /// The next messages, as soon as there is room for one and one is due. `None`: the listener or the database was
-  /// closed.
+  /// closed. If the future is dropped, the next call goes on where it was: no message is lost.
   ///
   /// # Errors
   /// The database can't be written.
   pub async fn receive(&self) -> Result<Option<Vec<Handed>>, StoreError> {
-    // Fails once the room is closed.
-    let Ok(mut permits) = self.room.clone().acquire_owned().await else {
-      return Ok(None);
-    };
-    // All the room there is: messages are taken in batches.
-    let more = self.room.available_permits().min(self.most - 1);
-    let more = u32::try_from(more).unwrap_or(u32::MAX);
-    if let Ok(more) = self.room.clone().try_acquire_many_owned(more) {
-      permits.merge(more);
-    }
-    let messages = match self.listener.receive(permits.num_permits()).wait().await {
-      Ok(messages) => messages,
-      Err(error) if error.is_closed() => return Ok(None),
-      Err(error) => return Err(error),
-    };
-    let handed = messages.into_iter().filter_map(|message| {
-      let room = permits.split(1)?;
-      Some(Handed::new(message, self.listener.clone(), room))
-    });
-    Ok(Some(handed.collect()))
+    let mut receiving = self.receiving.lock().await;
+    let received = receiving
+      .get_or_insert_with(|| receive(self.listener.clone(), self.room.clone(), self.most).boxed())
+      .await;
+    *receiving = None;
+    received
   }
 
   /// Ends the wait of [`receive`](Self::receive). Messages that were handed over can still be acked and nacked.
@@ -57,6 +50,29 @@ impl Receiver {
     self.room.close();
     self.listener.close();
   }
+}
+
+async fn receive(listener: Arc<dyn Listener>, room: Arc<Semaphore>, most: usize) -> Received {
+  // Fails once the room is closed.
+  let Ok(mut permits) = room.clone().acquire_owned().await else {
+    return Ok(None);
+  };
+  // All the room there is: messages are taken in batches.
+  let more = room.available_permits().min(most - 1);
+  let more = u32::try_from(more).unwrap_or(u32::MAX);
+  if let Ok(more) = room.try_acquire_many_owned(more) {
+    permits.merge(more);
+  }
+  let messages = match listener.receive(permits.num_permits()).wait().await {
+    Ok(messages) => messages,
+    Err(error) if error.is_closed() => return Ok(None),
+    Err(error) => return Err(error),
+  };
+  let handed = messages.into_iter().filter_map(|message| {
+    let room = permits.split(1)?;
+    Some(Handed::new(message, listener.clone(), room))
+  });
+  Ok(Some(handed.collect()))
 }
 
 impl fmt::Debug for Receiver {

@@ -2,6 +2,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
 use super::Database;
+use super::dependents::Dependents;
 use crate::engine::{
   Answer, AtomicWrite, Backend, Capabilities, CommitOutcome, Durability, Entries, Held, Listener,
   NoQueue, ReadOptions, ReadRange, Stats, StoreError, Watcher,
@@ -19,8 +20,10 @@ pub(crate) struct Handle {
   database: RwLock<Option<Arc<Database>>>,
   durability: Durability,
   pub(super) order: Order,
-  /// Set when the handle is closed: nobody wants what is being read for it.
+  /// Set when the handle is dropped: nobody wants what is being read for it.
   pub(super) abandoned: Abandoned,
+  /// What ends when the handle is closed.
+  dependents: Dependents,
 }
 
 impl Handle {
@@ -30,6 +33,7 @@ impl Handle {
       durability,
       order: Order::default(),
       abandoned: Abandoned::default(),
+      dependents: Dependents::default(),
     }
   }
 
@@ -53,8 +57,6 @@ impl Handle {
 
   /// Takes the database out of the handle.
   fn take(&self) -> Option<Arc<Database>> {
-    // Only the first to close sets it.
-    let _ = self.abandoned.set(Instant::now());
     let database = self.database.write();
     database
       .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -92,7 +94,9 @@ impl Backend for Handle {
   }
 
   fn watch(&self, keys: Vec<Vec<u8>>) -> Result<Watcher, StoreError> {
-    Ok(self.database()?.background.watch(keys))
+    let watcher = self.database()?.background.watch(keys);
+    self.dependents.add_watcher(&watcher);
+    Ok(watcher)
   }
 
   fn listen(&self) -> Result<Arc<dyn Listener>, StoreError> {
@@ -102,11 +106,10 @@ impl Backend for Handle {
       return Ok(Arc::new(NoQueue(read_only(&database.path))));
     }
     let dispatcher = database.background.dispatcher();
-    Ok(Arc::new(QueueListener::new(
-      dispatcher,
-      self.durability,
-      database,
-    )))
+    let listener: Arc<dyn Listener> =
+      Arc::new(QueueListener::new(dispatcher, self.durability, database));
+    self.dependents.add_listener(&listener);
+    Ok(listener)
   }
 
   fn close(&self) -> Answer<()> {
@@ -114,11 +117,14 @@ impl Backend for Handle {
       return Answer::ready(Ok(()));
     };
     let (reply, answer) = Answer::queued(None);
+    self.dependents.close();
     let path = database.path.clone();
-    let outstanding = self.read_in_order(&database, Vec::new());
+    // Empty reads, behind everything that was asked of the handle.
+    let last_write = self.read_in_order(&database, Vec::new());
+    let last_read = database.read_later(Vec::new(), None, &self.abandoned);
     let close = move || {
-      // An empty read, behind everything that was asked of the handle.
-      let result = outstanding.and_then(|last| last.wait_blocking().map(drop));
+      let wait = |last: Answer<Vec<Entries>>| last.wait_blocking().map(drop);
+      let result = last_write.and_then(wait).and(last_read.and_then(wait));
       drop(database);
       // Sending fails when nobody waits for the end.
       let _ = reply.send(result);
@@ -149,6 +155,8 @@ impl Backend for Handle {
 
 impl Drop for Handle {
   fn drop(&mut self) {
+    // This is the one place that sets it.
+    let _ = self.abandoned.set(Instant::now());
     drop(self.take());
   }
 }

@@ -1,5 +1,6 @@
 //! A database file that is open in this process, shared by all handles on it.
 
+mod dependents;
 mod handle;
 mod reads;
 mod registry;
@@ -44,7 +45,7 @@ pub(crate) struct Database {
   /// Started by the first large read.
   read_thread: Mutex<Option<mpsc::Sender<ReadJob>>>,
   /// After the connections, so that it is dropped last.
-  _in_use: InUse,
+  _in_use: Arc<InUse>,
 }
 
 impl Database {
@@ -56,7 +57,7 @@ impl Database {
   ) -> Result<Self, StoreError> {
     let opened = connect::writer(&path, options, patience)?;
     let file_id = FileId::of(&path);
-    let in_use = InUse::mark(&path, file_id);
+    let in_use = Arc::new(InUse::mark(&path, file_id));
     let failed = |error| store_error(&path, Duration::ZERO, error);
     let expires_at = next_expiry(&opened.connection).map_err(failed)?;
     let pool = Arc::new(Pool::open(path.clone(), options).map_err(failed)?);
@@ -81,6 +82,7 @@ impl Database {
           pool.clone(),
           foreign_commits,
           background.clone(),
+          in_use.clone(),
         );
         GroupCommit::new(path.clone(), connection)
       });

@@ -108,7 +108,7 @@ impl Database {
   }
 
   /// Reads on the reader thread: from `snapshot`, or from one that it takes when it comes to it.
-  fn read_later(
+  pub(super) fn read_later(
     self: &Arc<Self>,
     ranges: Vec<ReadRange>,
     snapshot: Option<Snapshot>,

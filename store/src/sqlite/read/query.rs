@@ -132,9 +132,12 @@ fn read_range(
 ) -> Result<Entries, ReadError> {
   if let Some(key) = range.as_point() {
     let mut entries = Entries::default();
+    let mut bytes = 0;
     read_point(connection, key, now_ms, |value, versionstamp| {
+      bytes = value.size();
       entries.push(key, value, versionstamp);
     })?;
+    spending.row(bytes)?;
     return Ok(entries);
   }
   let sql = if range.reverse { REVERSE } else { FORWARD };

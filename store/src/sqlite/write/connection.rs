@@ -9,6 +9,7 @@ use super::{AfterCommit, Job};
 use crate::engine::{Durability, ReadRange, StoreError};
 use crate::sqlite::error::{WriteError, locked, store_error};
 use crate::sqlite::file::in_place::InPlace;
+use crate::sqlite::file::in_use::InUse;
 use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::read::pool::Pool;
 use crate::sqlite::read::query::{self, Budget};
@@ -41,6 +42,8 @@ pub(crate) struct WriteConnection {
   preallocation: Preallocation,
   versions: VersionAllocator,
   index: IndexReader,
+  /// After the connection, so that it is dropped after it.
+  _in_use: Arc<InUse>,
 }
 
 /// Whether a group's jobs have been answered.
@@ -61,6 +64,7 @@ impl WriteConnection {
     pool: Arc<Pool>,
     foreign_commits: Arc<ForeignCommits>,
     after_commit: Arc<dyn AfterCommit>,
+    in_use: Arc<InUse>,
   ) -> Self {
     checkpoint::report_log_pages(&connection);
     Self {
@@ -77,6 +81,7 @@ impl WriteConnection {
       preallocation: Preallocation::default(),
       versions: VersionAllocator::default(),
       index: IndexReader::new(options.wal_index),
+      _in_use: in_use,
       options,
     }
   }

@@ -130,9 +130,12 @@ impl GroupCommit {
   /// Hands a job over. It will be done. If no caller will lead, the thread begins at once.
   ///
   /// # Errors
-  /// The thread can't be started. Then nothing of the job is kept.
+  /// The file is closed, or the thread can't be started. Then nothing of the job is kept.
   fn submit_job(self: &Arc<Self>, job: Job, caller_leads: bool) -> Result<(), StoreError> {
     let mut waiting = lock(&self.waiting);
+    if waiting.closing {
+      return Err(StoreError::closed());
+    }
     // The caller may be dropped before it leads; then the thread has to be awake.
     match waiting.thread {
       Thread::NotStarted => {

@@ -29,6 +29,8 @@ mod tests {
 
   use super::*;
   use crate::sqlite::file::connect;
+  use crate::sqlite::file::identity::FileId;
+  use crate::sqlite::file::in_use::InUse;
   use crate::sqlite::options::SqliteOptions;
   use crate::sqlite::read::pool::Pool;
 
@@ -51,6 +53,7 @@ mod tests {
       Arc::new(pool),
       Arc::default(),
       Arc::new(Nothing),
+      Arc::new(InUse::mark(path, FileId::of(path))),
     )
   }
 }
