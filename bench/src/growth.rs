@@ -94,7 +94,7 @@ pub fn measure(kv: &Program, rounds: usize) -> Result<Table> {
       MEMORY_BOUND,
     ),
     row(
-      "99th percentile of `get`, µs: in peace, beside a task that writes",
+      "99th percentile of `get`, µs: in peace, beside a task that writes by its own handle",
       medians(kv, "busy.js", &[], rounds)?,
       BUSY_BOUND,
     ),
