@@ -32,6 +32,7 @@ const {
   NumberPrototypeValueOf,
   ObjectGetOwnPropertyDescriptor,
   ObjectGetPrototypeOf,
+  ObjectIsExtensible,
   ObjectPrototype,
   ObjectPrototypeIsPrototypeOf,
   ObjectPrototypeToString,
@@ -78,15 +79,23 @@ const CLASSES = [
   WeakSetPrototype, CLASS_OPAQUE, (object) => WeakSetPrototypeHas(object, object),
 ];
 
+/** Whether an object is a module's namespace, or is made to look like one in every respect. */
+function isNamespace(object) {
+  const tag = ObjectGetOwnPropertyDescriptor(object, SymbolToStringTag);
+  return tag !== undefined && tag.value === "Module" && !tag.writable && !tag.configurable &&
+    !ObjectIsExtensible(object);
+}
+
 function classOf(object) {
   const prototype = ObjectGetPrototypeOf(object);
   if (prototype === ObjectPrototype) {
     // The `arguments` of a function have no class of their own.
-    return ObjectPrototypeToString(object) === "[object Arguments]" &&
-        !(SymbolToStringTag in object)
+    return !(SymbolToStringTag in object) &&
+        ObjectPrototypeToString(object) === "[object Arguments]"
       ? CLASS_OPAQUE
       : CLASS_OBJECT;
   }
+  if (prototype === null && isNamespace(object)) return CLASS_OPAQUE;
   for (let i = 0; i < CLASSES.length; i += 3) {
     // Of an object without a prototype, which may be of any class, nothing is known.
     if (prototype !== null && !ObjectPrototypeIsPrototypeOf(CLASSES[i], object)) continue;

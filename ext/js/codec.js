@@ -153,6 +153,9 @@ const codec = {
     (RegExpPrototypeGetSticky(regExp) ? "y" : ""),
   makeRegExp: (source, flags) => new RegExp(source, flags),
 
+  /** What the value is as a string; throws what that throws. */
+  toText: (value) => `${value}`,
+
   unbox(value) {
     for (let i = 0; i < unboxers.length; i++) {
       try {

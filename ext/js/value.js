@@ -6,8 +6,11 @@ import { codec } from "ext:kv_ext/codec.js";
 import { KIND_BYTES, KIND_U64, KIND_V8 } from "ext:kv_ext/protocol.js";
 import { KvU64, u64Value } from "ext:kv_ext/u64.js";
 
-const { TypedArrayPrototypeGetSymbolToStringTag, TypedArrayPrototypeSlice } =
-  primordials;
+const {
+  TypedArrayPrototypeGetByteLength,
+  TypedArrayPrototypeGetSymbolToStringTag,
+  Uint8Array,
+} = primordials;
 
 function kindOf(value) {
   if (TypedArrayPrototypeGetSymbolToStringTag(value) === "Uint8Array") {
@@ -20,7 +23,10 @@ function kindOf(value) {
 function freezeValue(kind, value) {
   switch (kind) {
     case KIND_BYTES:
-      return TypedArrayPrototypeSlice(value);
+      // Not slice(), which asks the array for its constructor. What is detached has no bytes.
+      return TypedArrayPrototypeGetByteLength(value) === 0
+        ? new Uint8Array()
+        : new Uint8Array(value);
     case KIND_U64:
       return u64Value(value);
     default:

@@ -11,7 +11,14 @@ import { codec } from "ext:kv_ext/codec.js";
 import { entryAt, isUnreadable } from "ext:kv_ext/entry.js";
 import { ENTRY_FIELDS } from "ext:kv_ext/protocol.js";
 
-const { ArrayPrototypeMap, ArrayPrototypePush, ArrayPrototypeSlice, TypeError } = primordials;
+const { ArrayPrototypePush, TypeError } = primordials;
+
+/** Not by slice(), which asks the array for its constructor. */
+function copyKey(key) {
+  const copy = [];
+  for (let i = 0; i < key.length; i++) ArrayPrototypePush(copy, key[i]);
+  return copy;
+}
 
 /** The entries of a state. Undefined: one of them can't be read. */
 function entriesOf(fields, keys) {
@@ -19,7 +26,7 @@ function entriesOf(fields, keys) {
   for (let i = 0; i < fields.length; i += ENTRY_FIELDS) {
     if (isUnreadable(fields, i)) return undefined;
     const entry = fields[i] === undefined
-      ? { key: ArrayPrototypeSlice(keys[i / ENTRY_FIELDS]), value: null, versionstamp: null }
+      ? { key: copyKey(keys[i / ENTRY_FIELDS]), value: null, versionstamp: null }
       : entryAt(fields, i);
     ArrayPrototypePush(entries, entry);
   }
@@ -35,7 +42,8 @@ function watchKeys(handle, keys, options) {
   }
   const raw = options.raw ?? false;
   const watcher = op_kv_watch(handle, keys, raw ? true : false);
-  const watched = ArrayPrototypeMap(keys, (key) => ArrayPrototypeSlice(key));
+  const watched = [];
+  for (let i = 0; i < keys.length; i++) ArrayPrototypePush(watched, copyKey(keys[i]));
   return new ReadableStream({
     async pull(controller) {
       try {

@@ -139,3 +139,57 @@ Deno.test("a view is no larger than its buffer, whatever its properties say", as
   }
   assert(refused);
 });
+
+Deno.test("bytes and keys are copied without their constructors", async () => {
+  using kv = await Deno.openKv(":memory:");
+  class Hash extends Uint8Array {
+    constructor(text: string) {
+      if (typeof text !== "string") throw new Error("wants a string");
+      super(text.length);
+    }
+  }
+  await kv.atomic().set(["a"], new Hash("abc")).commit();
+  assertEquals((await kv.get<Uint8Array>(["a"])).value!.length, 3);
+  const bytes: Any = new Uint8Array([1, 2]);
+  const kept = new Uint8Array([7, 7]);
+  bytes.constructor = { [Symbol.species]: function () { return kept; } };
+  const operation = kv.atomic().set(["a"], bytes);
+  kept[0] = 9;
+  await operation.commit();
+  assertEquals([...(await kv.get<Uint8Array>(["a"])).value!], [1, 2]);
+  class Key extends Array {
+    constructor(...parts: Any[]) {
+      if (typeof parts[0] === "number") throw new Error("wants strings");
+      super();
+      this.push(...parts);
+    }
+  }
+  const reader = kv.watch([new Key("a") as Any]).getReader();
+  assertEquals([...((await reader.read()).value![0] as Any).value], [1, 2]);
+  await reader.cancel();
+});
+
+Deno.test("what a conversion throws is what the script gets", async () => {
+  using kv = await Deno.openKv(":memory:");
+  const message = {
+    toString() {
+      throw new RangeError("boo");
+    },
+  };
+  let caught: Any;
+  try {
+    await kv.set(["a"], Object.assign(new Error("a"), { message }));
+  } catch (error) {
+    caught = error;
+  }
+  assertEquals(`${caught}`, "RangeError: boo");
+  let called = 0;
+  const tagged = {
+    get [Symbol.toStringTag]() {
+      called++;
+      return "x";
+    },
+  };
+  await kv.set(["a"], tagged);
+  assertEquals(called, 0);
+});

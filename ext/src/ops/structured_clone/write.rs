@@ -453,7 +453,9 @@ impl<'s> Cloner<'_, 's> {
       self.writer.tag(*part);
     }
     if let Some(message) = self.codec.get_own(scope, error, "message")? {
-      let message = message.to_string(scope).ok_or(OpError::Pending)?;
+      // An engine may drop what to_string() throws.
+      let message = self.codec.call(scope, "toText", &[message])?;
+      let message = v8::Local::<v8::String>::try_from(message).map_err(|_| OpError::Serialize)?;
       self.writer.tag(super::ERROR_MESSAGE);
       self.string(scope, message)?;
     }
