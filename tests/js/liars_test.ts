@@ -193,3 +193,12 @@ Deno.test("what a conversion throws is what the script gets", async () => {
   await kv.set(["a"], tagged);
   assertEquals(called, 0);
 });
+
+Deno.test("an error without a stack is read without one", async () => {
+  using kv = await Deno.openKv(":memory:");
+  const error = new Error("m");
+  error.stack = undefined;
+  await kv.set(["a"], error);
+  const read = (await kv.get<Error>(["a"])).value!;
+  assertEquals([read.message, read.stack], ["m", undefined]);
+});

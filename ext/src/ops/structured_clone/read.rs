@@ -369,6 +369,15 @@ impl<'s> Builder<'_, 's> {
             .ok_or(OpError::Pending)?
             .into();
           let made = self.made(scope, "makeError", &[name])?;
+          if cfg!(feature = "quickjs") {
+            // The engine has given it the stack of this call.
+            let name = self.codec.name(scope, "stack")?;
+            let undefined = v8::undefined(scope).into();
+            let attributes = v8::PropertyAttribute::DONT_ENUM;
+            made
+              .define_own_property(scope, name.into(), undefined, attributes)
+              .ok_or(OpError::Pending)?;
+          }
           self.objects[number] = Some(made);
           error = Some(made);
           made
