@@ -8,6 +8,7 @@ behaviours![
   commit_of_another_handle_is_a_change,
   deletion_is_a_change,
   expiry_is_a_change,
+  given_up_message_is_a_change,
   last_state_is_never_missed,
   every_watcher_is_told,
   versionstamped_key_is_watched_by_its_whole_name,
@@ -45,6 +46,21 @@ fn expiry_is_a_change(db: &Database) {
   settle(&watcher);
   db.advance(1100);
   told(&watcher, || get(&db.a, "a").is_none());
+}
+
+fn given_up_message_is_a_change(db: &Database) {
+  if !db.a.capabilities().queue {
+    return;
+  }
+  let watcher = db.a.watch(vec!["lost".into()]).unwrap();
+  settle(&watcher);
+  let mut enqueued = message("m", db.now_ms());
+  enqueued.keys_if_undelivered = vec![b"lost".to_vec()];
+  enqueue(&db.a, [enqueued]);
+  let listener = db.a.listen().unwrap();
+  let received = receive_some(&listener, 1).remove(0);
+  listener.nack(received.id).wait_blocking().unwrap();
+  told(&watcher, || get(&db.b, "lost").is_some());
 }
 
 fn last_state_is_never_missed(db: &Database) {
