@@ -31,7 +31,9 @@ function report(error) {
 async function deliver(listener, number, handler) {
   let delivered = false;
   try {
-    await handler(op_kv_message(listener, number, codec));
+    // As in Deno, only a promise is waited for, and nothing else that has a then().
+    const result = handler(op_kv_message(listener, number, codec));
+    if (core.isPromise(result)) await result;
     delivered = true;
   } catch (error) {
     report(error);

@@ -241,3 +241,39 @@ Deno.test("openKv can be replaced, as tests do", () => {
   assertEquals(Deno.openKv, mine);
   Deno.openKv = openKv;
 });
+
+Deno.test(
+  "bytes in a buffer that can be resized are stored as any others",
+  withKv(async (kv) => {
+    const bytes = () => {
+      const bytes = new Uint8Array(new ArrayBuffer(2, { maxByteLength: 4 } as Any));
+      bytes.set([1, 2]);
+      return bytes;
+    };
+    await kv.set([bytes()], bytes());
+    assertEquals([...(await kv.get<Uint8Array>([new Uint8Array([1, 2])])).value!], [1, 2]);
+  }),
+);
+
+Deno.test(
+  "a backoffSchedule of null is none",
+  withKv(async (kv) => {
+    assert((await kv.enqueue(1, { backoffSchedule: null as Any })).ok);
+  }),
+);
+
+Deno.test(
+  "what only looks like an argument is refused",
+  withKv(async (kv) => {
+    const text: Any = new String("strong");
+    await assertRejects(() => kv.get(["a"], { consistency: text }), TypeError, "consistency");
+    await assertRejects(() => kv.getMany({ length: 1, 0: ["a"] } as Any), TypeError, "keys");
+    await assertRejects(() => kv.getMany(5 as Any), TypeError, "keys");
+  }),
+);
+
+Deno.test("a wrong argument is named on a closed handle too", async () => {
+  const kv = await Deno.openKv(":memory:");
+  kv.close();
+  await assertRejects(() => kv.getMany(5 as Any), TypeError, "keys");
+});

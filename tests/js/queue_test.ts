@@ -252,3 +252,22 @@ Deno.test(
     assertEquals([kv.enqueue.length, kv.listenQueue.length, operation.enqueue.length], [2, 1, 2]);
   }),
 );
+
+Deno.test(
+  "only a promise that a handler returns is waited for",
+  withKv(async (kv) => {
+    let calls = 0;
+    const listening = kv.listenQueue(() => {
+      calls++;
+      // deno-lint-ignore no-explicit-any
+      return { then: (_: any, reject: any) => reject(new Error("not asked")) } as any;
+    });
+    await kv.enqueue(1, { backoffSchedule: [10] });
+    const deadline = Date.now() + 10_000;
+    while (calls === 0 && Date.now() < deadline) await new Promise((r) => setTimeout(r, 5));
+    await new Promise((r) => setTimeout(r, 300));
+    kv.close();
+    await listening;
+    assertEquals(calls, 1);
+  }),
+);
