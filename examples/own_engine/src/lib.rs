@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 pub struct Engine {
   shared: Arc<Shared>,
   is_closed: AtomicBool,
-  /// What ends with the handle.
+  /// Watchers and listeners of the handle, which end when it closes.
   dependents: Mutex<(Vec<Notifier>, Vec<Weak<Listening>>)>,
 }
 
@@ -262,7 +262,7 @@ struct QueueListener(Arc<Listening>);
 
 struct Listening {
   shared: Arc<Shared>,
-  /// What was handed over, by id.
+  /// Messages that were handed over, by id.
   running: Mutex<HashMap<String, Enqueue>>,
   is_closed: AtomicBool,
 }

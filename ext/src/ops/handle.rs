@@ -21,7 +21,7 @@ pub(crate) struct Handle {
   pub(super) commits: Parked<CommitOutcome>,
   /// How many messages one listener may be delivering.
   pub(super) queue_concurrency: u32,
-  /// What ends with the handle.
+  /// Watchers and listeners of the handle, which end when it closes.
   dependents: WeakList<dyn Dependent>,
   weight: Weight,
 }
