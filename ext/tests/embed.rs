@@ -140,7 +140,7 @@ fn a_value_that_is_garbage_spoils_its_own_key_only() {
 }
 
 #[test]
-fn runtimes_on_two_threads_share_a_file_and_lose_no_update() {
+fn two_runtimes_share_a_file() {
   let folder = tempfile::TempDir::new().unwrap();
   let path = folder.path().join("kv.sqlite3");
   let script = "
@@ -202,7 +202,7 @@ fn queues_need_no_other_extension() {
 }
 
 #[test]
-fn a_runtime_that_is_dropped_while_it_watches_and_listens_lets_go_of_everything() {
+fn dropped_runtime_releases_everything() {
   let folder = tempfile::TempDir::new().unwrap();
   let path = folder.path().join("kv.sqlite3");
   let mut first = with_kv(KvOptions::default().default_path(&path));

@@ -60,7 +60,7 @@ fn work(
 }
 
 #[test]
-fn isolates_that_are_stopped_in_the_middle_leave_nothing_in_part() {
+fn terminated_isolate_leaves_nothing_partial() {
   let folder = tempfile::TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let store = Store::open(&path).unwrap();

@@ -51,7 +51,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Notes {
 }
 
 #[test]
-fn every_operation_is_a_span_and_an_error_an_event_in_it() {
+fn operations_are_spans_errors_are_events() {
   let folder = tempfile::TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let notes = Notes::default();

@@ -183,7 +183,7 @@ fn a_watch_says_what_is_and_what_changes() {
 }
 
 #[test]
-fn messages_are_delivered_and_come_again_when_they_fail() {
+fn messages_are_redelivered_on_failure() {
   on_both(async |store| {
     let again = MessageOptions::default()
       .backoff([Duration::ZERO])
@@ -214,7 +214,7 @@ fn messages_are_delivered_and_come_again_when_they_fail() {
 }
 
 #[test]
-fn no_more_messages_are_handed_over_than_there_is_room_for() {
+fn messages_handed_over_are_bounded() {
   on_both(async |store| {
     for i in 0..10 {
       store.enqueue(i).await.unwrap();
@@ -242,7 +242,7 @@ fn no_more_messages_are_handed_over_than_there_is_room_for() {
 }
 
 #[test]
-fn what_was_handed_over_to_a_stream_that_ends_goes_to_the_next_one() {
+fn ended_stream_hands_messages_on() {
   on_both(async |store| {
     for i in 0..3 {
       let once = MessageOptions::default().backoff([]);

@@ -762,7 +762,7 @@ fn a_module_that_a_later_import_reaches_again() {
 }
 
 #[test]
-fn a_file_that_is_open_as_a_database_is_not_opened_as_a_file() {
+fn open_database_is_not_opened_as_file() {
   let folder = project(&[(
     "a.ts",
     "const file = Deno.openSync('early.sqlite3', { create: true, write: true });

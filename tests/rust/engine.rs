@@ -54,7 +54,7 @@ fn chosen(command: &mut Command) -> (String, String) {
 }
 
 #[test]
-fn quickjs_where_the_network_refuses_and_says_why_in_one_line() {
+fn quickjs_without_network_explained_in_one_line() {
   let project = project();
   let (engine, why) = chosen(&mut engine(project.path(), NOWHERE));
   assert_eq!(engine, "quickjs");

@@ -90,7 +90,7 @@ impl Steps {
 }
 
 #[test]
-fn a_file_that_is_deleted_while_it_is_open_takes_no_writes() {
+fn deleted_file_refuses_writes() {
   let folder = TempDir::new().unwrap();
   let mut steps = Steps::start(
     folder.path(),
@@ -237,7 +237,7 @@ fn a_file_size_limit_is_an_error_not_a_crash() {
 }
 
 #[test]
-fn without_file_descriptors_opening_fails_and_works_again() {
+fn open_recovers_from_fd_exhaustion() {
   let folder = TempDir::new().unwrap();
   let script = write_script(
     folder.path(),
@@ -375,7 +375,7 @@ fn without_threads_opening_fails_and_works_again() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_that_is_mounted_under_another_name_is_refused() {
+fn bind_mounted_file_is_refused() {
   let folder = TempDir::new().unwrap();
   run(folder.path(), "await kv.set(['a'], 1);");
   fs::write(folder.path().join("other.sqlite3"), "").unwrap();
@@ -471,7 +471,7 @@ fn a_full_disk_is_an_error_until_there_is_room() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_clock_that_is_set_while_a_process_runs_stops_nothing() {
+fn clock_changes_stop_nothing() {
   let folder = TempDir::new().unwrap();
   let library = kv_torture::shim::build("clock", folder.path()).unwrap();
   let offset = folder.path().join("offset");

@@ -95,7 +95,7 @@ fn deliveries_beside_a_lock(held: Duration, after: Duration) -> usize {
 }
 
 #[test]
-fn a_lock_that_is_held_for_seconds_makes_no_message_come_twice() {
+fn long_lock_duplicates_no_message() {
   let locks = [(3_000, 0), (3_000, 700), (7_000, 0), (7_000, 700)];
   let pairs = locks.map(|(held, after)| {
     let (held, after) = (Duration::from_millis(held), Duration::from_millis(after));
@@ -106,7 +106,7 @@ fn a_lock_that_is_held_for_seconds_makes_no_message_come_twice() {
 }
 
 #[test]
-fn a_killed_process_s_messages_are_delivered_by_another_within_six_seconds() {
+fn killed_process_messages_are_reclaimed_within_six_seconds() {
   let folder = TempDir::new().unwrap();
   let path = folder.path();
   // Takes all messages, and never finishes one.
@@ -206,7 +206,7 @@ fn processes_share_the_work_of_a_queue() {
 }
 
 #[test]
-fn a_watcher_hears_another_process_and_costs_nothing_while_it_waits() {
+fn watcher_of_another_process_idles_for_free() {
   let folder = TempDir::new().unwrap();
   let path = folder.path();
   let mut watcher = Process::start(

@@ -128,7 +128,7 @@ fn spoil(folder: &Path, key: &[u8]) {
 }
 
 #[test]
-fn a_value_that_can_not_be_read_is_named_and_the_rest_is_listed() {
+fn unreadable_value_is_named_rest_is_listed() {
   let folder = TempDir::new().unwrap();
   let folder = folder.path();
   for key in ["['a']", "['b']", "['c']"] {
@@ -501,7 +501,7 @@ impl Terminal {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_prompt_in_a_terminal_completes_stops_and_remembers() {
+fn terminal_prompt() {
   let folder = TempDir::new().unwrap();
   let Some(mut terminal) = Terminal::start(folder.path()) else {
     return;

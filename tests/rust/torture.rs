@@ -74,7 +74,7 @@ fn processes_that_race_have_one_order() {
 }
 
 #[test]
-fn a_lock_that_another_process_holds_is_an_error_in_time() {
+fn foreign_lock_times_out() {
   let report = lock::run(&kv(), std::time::Duration::from_secs(12)).unwrap();
   assert_eq!(report.rejected.len(), 1, "{report:?}");
   assert!(report.reads >= 200, "{report:?}");

@@ -7,7 +7,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Result};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::editor::Event;
+use super::event::Event;
 use super::source;
 
 /// Keywords that complete a name at the start of an expression.

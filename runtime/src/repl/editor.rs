@@ -12,23 +12,8 @@ use rustyline::{Config, Editor as LineEditor};
 use tokio::sync::mpsc as events;
 
 use super::complete::Helper;
+use super::event::Event;
 use super::source;
-
-/// What the thread has to say.
-pub enum Event {
-  /// A whole input.
-  Input(String),
-  /// Asks for the names that may follow `path` and a dot.
-  Complete {
-    path: String,
-    reply: mpsc::Sender<Vec<String>>,
-  },
-  /// Ctrl+C.
-  Interrupted,
-  /// Ctrl+D, or the end of the pipe.
-  Ended,
-  Failed(String),
-}
 
 /// The thread that reads.
 pub struct Editor {

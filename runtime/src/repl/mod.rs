@@ -2,6 +2,7 @@
 
 mod complete;
 mod editor;
+mod event;
 mod interrupt;
 mod session;
 mod source;
@@ -14,7 +15,8 @@ use deno_core::url::Url;
 use crate::cli::{DatabaseArgs, ReplArgs};
 use crate::database::NamedDatabase;
 use crate::paths;
-use editor::{Editor, Event};
+use editor::Editor;
+use event::Event;
 use session::{End, Session};
 
 /// Evaluates typed or piped input until it ends; returns the exit code, which is 1 if piped input threw.

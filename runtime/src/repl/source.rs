@@ -230,7 +230,7 @@ mod tests {
   }
 
   #[test]
-  fn declarations_become_global_and_the_last_value_is_returned() {
+  fn declarations_are_global_and_last_value_returned() {
     assert_eq!(
       lines("const a = await f(), { b, c: [d, ...e], g = 2 } = x; a"),
       [

@@ -89,7 +89,7 @@ fn the_log_starts_over_however_long_writes_go_on() {
 }
 
 #[test]
-fn threads_that_wait_in_different_ways_get_one_answer_each() {
+fn mixed_waiters_get_one_answer_each() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let versionstamps = Mutex::new(Vec::new());
@@ -131,7 +131,7 @@ fn threads_that_wait_in_different_ways_get_one_answer_each() {
 }
 
 #[test]
-fn a_log_that_a_long_read_has_made_long_is_cut_when_it_has_ended() {
+fn log_is_cut_after_long_read() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let store = open_file(&path, &options()).unwrap();

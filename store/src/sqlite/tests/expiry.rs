@@ -53,7 +53,7 @@ fn rows_that_have_expired_are_removed() {
 }
 
 #[test]
-fn a_value_that_is_set_again_is_not_removed_with_the_old_one() {
+fn reset_value_outlives_old_expiry() {
   on_both(|store, clock| {
     commit(&*store, vec![expiring("a", 1_000)]).unwrap();
     commit(&*store, vec![set("a", "new")]).unwrap();

@@ -21,7 +21,7 @@ fn refused(sql: &str) -> String {
 }
 
 #[test]
-fn a_schema_that_would_change_what_a_write_does_is_refused_and_named() {
+fn foreign_schema_is_refused_and_named() {
   for (sql, named) in [
     (
       "CREATE TRIGGER ignore BEFORE INSERT ON kv BEGIN SELECT RAISE(IGNORE); END",
@@ -60,7 +60,7 @@ fn a_schema_that_would_change_what_a_write_does_is_refused_and_named() {
 }
 
 #[test]
-fn times_that_are_no_numbers_do_not_keep_a_file_from_opening() {
+fn non_numeric_times_do_not_block_open() {
   for time in ["'soon'", "1.5", "x'00'", "9e99"] {
     let (store, _folder) = opened(&format!(
       "UPDATE kv SET expiration_ms = {time} WHERE v = x'32'"

@@ -419,7 +419,7 @@ fn one_file_has_one_writer_however_its_path_is_written() {
 }
 
 #[test]
-fn closing_commits_what_was_handed_over_and_leaves_one_whole_file() {
+fn close_commits_and_leaves_one_file() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let store = open_file(&path, &options()).unwrap();
@@ -467,7 +467,7 @@ fn contents(path: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn a_file_of_a_newer_format_is_refused_and_left_as_it_is() {
+fn newer_format_is_refused_untouched() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let connection = Connection::open(&path).unwrap();
@@ -524,7 +524,7 @@ fn what_is_no_database_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_write_waits_for_another_process_then_fails_and_later_works() {
+fn write_waits_for_lock_fails_then_works() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let store = open_file(&path, &options()).unwrap();
@@ -551,7 +551,7 @@ fn a_write_waits_for_another_process_then_fails_and_later_works() {
 }
 
 #[test]
-fn a_value_that_can_not_be_read_spoils_its_own_key_only() {
+fn unreadable_value_affects_its_key_only() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let store = open_file(&path, &options()).unwrap();

@@ -58,7 +58,7 @@ fn a_long_read_sees_nothing_that_is_asked_for_after_it() {
 }
 
 #[test]
-fn a_read_behind_writes_that_fail_sees_the_file_without_them() {
+fn read_behind_failed_writes() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let store = open_file(&path, &options()).unwrap();
@@ -73,7 +73,7 @@ fn a_read_behind_writes_that_fail_sees_the_file_without_them() {
 }
 
 #[test]
-fn a_write_that_has_waited_for_the_lock_goes_by_the_time_it_got_it() {
+fn write_uses_time_of_lock() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let clock = Arc::new(TestClock::default());
@@ -142,7 +142,7 @@ fn what_waits_takes_no_more_memory_than_it_may() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_or_a_log_that_is_replaced_while_a_write_waits_is_noticed() {
+fn replaced_file_or_log_is_noticed() {
   for name in ["kv", "kv-wal"] {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("kv");

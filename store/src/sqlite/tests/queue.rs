@@ -62,7 +62,7 @@ fn advance(store: &dyn Backend, clock: &TestClock, now_ms: u64) {
 }
 
 #[test]
-fn messages_come_in_the_order_they_are_due_when_they_are_due() {
+fn messages_come_in_due_order() {
   on_both(|store, clock| {
     let listener = store.listen().unwrap();
     enqueue(
@@ -108,7 +108,7 @@ fn no_more_are_handed_over_than_asked_for() {
 }
 
 #[test]
-fn a_message_that_is_not_delivered_comes_again_by_its_schedule_and_then_is_given_up() {
+fn nacked_message_follows_backoff_then_given_up() {
   on_both(|store, clock| {
     let listener = store.listen().unwrap();
     enqueue(&*store, vec![message("m", 0, &[100, 5_000])]);
@@ -216,7 +216,7 @@ fn a_message_is_acknowledged_once() {
 }
 
 #[test]
-fn messages_of_a_process_that_has_died_come_again_and_those_of_one_that_lives_do_not() {
+fn only_dead_process_messages_are_reclaimed() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let clock = Arc::new(TestClock::default());
@@ -271,7 +271,7 @@ fn messages_of_a_process_that_has_died_come_again_and_those_of_one_that_lives_do
 }
 
 #[test]
-fn a_clock_that_is_set_forward_or_back_loses_no_message_and_gives_none_twice() {
+fn clock_jump_keeps_messages_exact() {
   const HOUR: u64 = 3_600_000;
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
@@ -378,7 +378,7 @@ fn a_damaged_message_is_no_end_of_others() {
 }
 
 #[test]
-fn an_error_of_the_file_is_one_for_who_listens_and_it_works_again() {
+fn listener_sees_file_error_and_recovers() {
   let folder = TempDir::new().unwrap();
   let path = folder.path().join("kv");
   let store = open_file(&path, &options()).unwrap();

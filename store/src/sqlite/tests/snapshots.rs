@@ -71,7 +71,7 @@ fn who_has_read_and_reads_no_more_lets_go() {
 }
 
 #[test]
-fn who_reads_all_the_time_lets_the_log_of_others_start_over() {
+fn constant_reader_lets_log_restart() {
   let (folder, store, other) = file();
   other.pragma_update(None, "synchronous", "off").unwrap();
   let ends = AtomicBool::new(false);

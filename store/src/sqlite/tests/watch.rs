@@ -62,7 +62,7 @@ fn a_watcher_is_told_of_its_keys_and_of_no_others() {
 }
 
 #[test]
-fn a_key_with_a_versionstamp_is_watched_by_its_whole_name() {
+fn versionstamped_key_is_watched_by_full_key() {
   on_both(|store, _| {
     let key = Versionstamp::from_version(1).appended_to(b"log");
     let watcher = store.watch(vec![key]).unwrap();
@@ -114,7 +114,7 @@ fn watched_file() -> (TempDir, Arc<dyn Backend>, crate::engine::Watcher, Handle)
 }
 
 #[test]
-fn every_commit_of_a_process_that_makes_many_is_heard_by_another() {
+fn busy_foreign_process_is_heard() {
   let (_folder, store, watcher, other) = watched_file();
   // The row with their number is not written for each of them.
   for i in 0..12 {

@@ -127,34 +127,6 @@ impl GroupCommit {
     }
   }
 
-  /// Hands a job over. It will be done. If no caller will lead, the thread begins at once.
-  ///
-  /// # Errors
-  /// The file is closed, or the thread can't be started. Then nothing of the job is kept.
-  fn submit_job(self: &Arc<Self>, job: Job, caller_leads: bool) -> Result<(), StoreError> {
-    let mut waiting = lock(&self.waiting);
-    if waiting.closing {
-      return Err(StoreError::closed());
-    }
-    // The caller may be dropped before it leads; then the thread has to be awake.
-    match waiting.thread {
-      Thread::NotStarted => {
-        let shared = self.clone();
-        thread::spawn(&self.path, "kv-writer", move || shared.run())?;
-        waiting.thread = Thread::Awake;
-      }
-      Thread::Asleep => self.wake_thread(&mut waiting),
-      Thread::Awake | Thread::Ended => {}
-    }
-    waiting.bytes += job.bytes;
-    waiting.jobs.push_back(job);
-    let is_much = waiting.jobs.len() >= EARLY_WRITES || waiting.bytes >= EARLY_BYTES;
-    if (is_much || !caller_leads) && !waiting.is_for_thread {
-      self.give_to_thread(&mut waiting);
-    }
-    Ok(())
-  }
-
   /// Adds what this knows to `stats`.
   pub(crate) fn add_stats(&self, stats: &mut Stats) {
     let waiting = lock(&self.waiting);
@@ -282,8 +254,29 @@ impl GroupCommit {
 }
 
 impl Executor for GroupCommit {
+  /// If no caller will lead, the thread begins at once.
   fn submit(self: Arc<Self>, job: Job, caller_leads: bool) -> Result<(), StoreError> {
-    self.submit_job(job, caller_leads)
+    let mut waiting = lock(&self.waiting);
+    if waiting.closing {
+      return Err(StoreError::closed());
+    }
+    // The caller may be dropped before it leads; then the thread has to be awake.
+    match waiting.thread {
+      Thread::NotStarted => {
+        let shared = self.clone();
+        thread::spawn(&self.path, "kv-writer", move || shared.run())?;
+        waiting.thread = Thread::Awake;
+      }
+      Thread::Asleep => self.wake_thread(&mut waiting),
+      Thread::Awake | Thread::Ended => {}
+    }
+    waiting.bytes += job.bytes;
+    waiting.jobs.push_back(job);
+    let is_much = waiting.jobs.len() >= EARLY_WRITES || waiting.bytes >= EARLY_BYTES;
+    if (is_much || !caller_leads) && !waiting.is_for_thread {
+      self.give_to_thread(&mut waiting);
+    }
+    Ok(())
   }
 }
 
