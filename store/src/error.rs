@@ -1,4 +1,4 @@
-use crate::engine::StoreError;
+use crate::engine::{ErrorKind, StoreError};
 use crate::js_value::JsValueError;
 use crate::key::{BigIntTooLargeError, Key, KeyDecodeError};
 use crate::selector::SelectorError;
@@ -123,7 +123,10 @@ impl KvError {
   /// The class that a script sees.
   pub fn class(&self) -> ErrorClass {
     match self {
+      // Deno's classes, for a file and for a remote database.
+      Self::Open(error) if is_remote(error) => ErrorClass::Type,
       Self::Open(..) => ErrorClass::Generic,
+      Self::Store(error) if is_remote(error) => ErrorClass::Generic,
       Self::TooDeep(..) => ErrorClass::Range,
       _ => ErrorClass::Type,
     }
@@ -139,6 +142,17 @@ impl KvError {
       error => error,
     }
   }
+}
+
+/// Whether an error is one of reaching a database, not of using it.
+fn is_remote(error: &StoreError) -> bool {
+  matches!(
+    error.kind(),
+    ErrorKind::Unavailable
+      | ErrorKind::Unauthorized
+      | ErrorKind::Refused
+      | ErrorKind::UnknownOutcome
+  )
 }
 
 /// An encoded key for people, also one that can't be decoded.

@@ -117,11 +117,15 @@ impl Data {
 
   /// Judges and applies a write. What it combines is worked out first, so that a failure changes nothing.
   fn write(&mut self, write: AtomicWrite) -> Result<CommitOutcome, StoreError> {
-    for check in &write.checks {
+    let holds = |check: &Check| {
       let stored = self.rows.get(&check.key).map(|row| row.held.versionstamp);
-      if stored != check.versionstamp {
-        return Ok(CommitOutcome::CheckFailed);
-      }
+      stored == check.versionstamp
+    };
+    let checks = (0..).zip(&write.checks);
+    let failed = checks.filter_map(|(index, check)| (!holds(check)).then_some(index));
+    let failed: Vec<u32> = failed.collect();
+    if !failed.is_empty() {
+      return Ok(CommitOutcome::CheckFailed(failed));
     }
     let versionstamp = Versionstamp::from_version(self.version + 1);
     let mut changes: BTreeMap<Vec<u8>, Option<(Value, Option<u64>)>> = BTreeMap::new();

@@ -129,7 +129,7 @@ fn outcome_to_v8<'s>(
   outcome: CommitOutcome,
 ) -> Result<v8::Local<'s, v8::Value>, OpError> {
   match outcome {
-    CommitOutcome::CheckFailed => Ok(v8::null(scope).into()),
+    CommitOutcome::CheckFailed(_) => Ok(v8::null(scope).into()),
     CommitOutcome::Committed(versionstamp) => value::versionstamp_to_v8(scope, versionstamp),
   }
 }
@@ -159,7 +159,7 @@ pub fn op_kv_wait_commit(
   async move {
     Ok(match handle.commits.wait(ticket).await? {
       CommitOutcome::Committed(versionstamp) => Some(versionstamp.to_string()),
-      CommitOutcome::CheckFailed => None,
+      CommitOutcome::CheckFailed(_) => None,
     })
   }
 }

@@ -176,7 +176,7 @@ fn operate(store: &Arc<dyn Backend>, random: &mut Random, seen: &mut State) -> K
     ..writes(mutations)
   };
   match commit(store, write) {
-    CommitOutcome::CheckFailed => Kind::Refused { checks },
+    CommitOutcome::CheckFailed(_) => Kind::Refused { checks },
     CommitOutcome::Committed(versionstamp) => {
       for (key, is_set) in &sets {
         seen.insert(key, is_set.then_some(versionstamp));

@@ -63,7 +63,7 @@ pub(crate) fn commit(store: &Arc<dyn Backend>, write: AtomicWrite) -> CommitOutc
 pub(crate) fn put(store: &Arc<dyn Backend>, mutations: impl Into<Vec<Mutation>>) -> Versionstamp {
   match commit(store, writes(mutations)) {
     CommitOutcome::Committed(versionstamp) => versionstamp,
-    CommitOutcome::CheckFailed => panic!("there is no check"),
+    CommitOutcome::CheckFailed(_) => panic!("there is no check"),
   }
 }
 

@@ -24,7 +24,7 @@
 //! # }
 //! ```
 //!
-//! Behaviours of the queue and of watching are left out for an engine whose capabilities say that it has none.
+//! Behaviours that an engine's capabilities say it does not have are left out.
 //!
 //! Each behaviour gets a database of its own. [`run`] prints how each has ended, and panics if one has failed.
 //! `KV_CONFORMANCE=queue` in the environment runs the behaviours whose names contain `queue`; `KV_CONFORMANCE_SEED=7`
@@ -46,7 +46,9 @@ mod numbers;
 mod order;
 mod queue;
 mod reads;
+mod served_queue;
 mod watch;
+mod write_ids;
 mod writes;
 
 use std::any::Any;
@@ -108,12 +110,22 @@ impl Database {
   /// Whether the engine says that it can do what a behaviour is about.
   fn has(&self, behaviour: &str) -> bool {
     let capabilities = self.a.capabilities();
-    let needs = |module: &str| behaviour.starts_with(module);
-    (capabilities.queue || !needs("queue::")) && (capabilities.watch || !needs("watch::"))
+    match behaviour.split_once("::") {
+      Some(("queue", _)) => capabilities.queue,
+      Some(("served_queue", _)) => capabilities.served_queue,
+      Some(("watch", _)) => capabilities.watch,
+      Some(("write_ids", _)) => capabilities.write_ids,
+      _ => true,
+    }
   }
 
   fn now_ms(&self) -> u64 {
     self.time.now_ms()
+  }
+
+  /// Whether minutes can pass.
+  fn has_manual_time(&self) -> bool {
+    self.time.is_manual()
   }
 
   fn advance(&self, ms: u64) {
@@ -136,6 +148,11 @@ pub trait Time: Send + Sync {
 
   /// Lets so many milliseconds pass.
   fn advance(&self, ms: u64);
+
+  /// Whether advancing takes no time. If it does, behaviours after minutes are left out.
+  fn is_manual(&self) -> bool {
+    true
+  }
 }
 
 /// A clock that stands still until it is advanced, for engines that take one.
@@ -177,6 +194,10 @@ impl Time for RealTime {
   fn advance(&self, ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
   }
+
+  fn is_manual(&self) -> bool {
+    false
+  }
 }
 
 /// Something that every engine must do.
@@ -207,6 +228,8 @@ pub fn all() -> impl Iterator<Item = Behaviour> {
     order::BEHAVIOURS,
     watch::BEHAVIOURS,
     queue::BEHAVIOURS,
+    served_queue::BEHAVIOURS,
+    write_ids::BEHAVIOURS,
     close::BEHAVIOURS,
     history::BEHAVIOURS,
   ]

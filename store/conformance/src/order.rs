@@ -56,7 +56,7 @@ fn outstanding_writes_happen_in_order(db: &Database) {
     .into_iter()
     .map(|answer| match answer.wait_blocking().unwrap() {
       CommitOutcome::Committed(versionstamp) => versionstamp,
-      CommitOutcome::CheckFailed => panic!("there is no check"),
+      CommitOutcome::CheckFailed(_) => panic!("there is no check"),
     })
     .collect();
   assert!(stamps.is_sorted());

@@ -15,6 +15,7 @@ behaviours![
   check_of_a_missing_key,
   check_of_a_versionstamp,
   failed_check_changes_nothing,
+  failed_checks_are_told_by_index,
   one_of_several_checks_fails,
   checks_alone_change_nothing,
   deleted_key_counts_as_missing,
@@ -99,7 +100,7 @@ fn check_of_a_missing_key(db: &Database) {
   assert!(matches!(outcome, CommitOutcome::Committed(_)));
   put(&db.a, [set("a", "")]);
   let outcome = commit(&db.a, with_check("a", None, "2"));
-  assert_eq!(outcome, CommitOutcome::CheckFailed);
+  assert!(matches!(outcome, CommitOutcome::CheckFailed(_)));
 }
 
 fn check_of_a_versionstamp(db: &Database) {
@@ -108,21 +109,39 @@ fn check_of_a_versionstamp(db: &Database) {
   assert!(matches!(outcome, CommitOutcome::Committed(_)));
   put(&db.a, [set("a", "2")]);
   let outcome = commit(&db.a, with_check("a", Some(first), "2"));
-  assert_eq!(outcome, CommitOutcome::CheckFailed);
+  assert!(matches!(outcome, CommitOutcome::CheckFailed(_)));
   let outcome = commit(&db.a, with_check("none", Some(first), "2"));
-  assert_eq!(outcome, CommitOutcome::CheckFailed);
+  assert!(matches!(outcome, CommitOutcome::CheckFailed(_)));
 }
 
 fn failed_check_changes_nothing(db: &Database) {
   let versionstamp = put(&db.a, [set("a", "1")]);
   let write = AtomicWrite {
     checks: vec![check("a", None)],
-    mutations: vec![set("a", "2"), set("b", "2"), delete("a")],
-    enqueues: vec![],
+    ..writes([set("a", "2"), set("b", "2"), delete("a")])
   };
-  assert_eq!(commit(&db.a, write), CommitOutcome::CheckFailed);
+  assert!(matches!(
+    commit(&db.a, write),
+    CommitOutcome::CheckFailed(_)
+  ));
   assert_eq!(get(&db.a, "a").unwrap().versionstamp, versionstamp);
   assert_eq!(get(&db.a, "b"), None);
+}
+
+fn failed_checks_are_told_by_index(db: &Database) {
+  let versionstamp = put(&db.a, [set("a", "")]);
+  let write = AtomicWrite {
+    checks: vec![
+      check("a", None),
+      check("a", Some(versionstamp)),
+      check("b", Some(versionstamp)),
+    ],
+    ..AtomicWrite::default()
+  };
+  match commit(&db.a, write) {
+    CommitOutcome::CheckFailed(failed) => assert!(failed.is_empty() || failed == [0, 2]),
+    CommitOutcome::Committed(_) => panic!("two checks don't hold"),
+  }
 }
 
 fn one_of_several_checks_fails(db: &Database) {
@@ -135,7 +154,10 @@ fn one_of_several_checks_fails(db: &Database) {
     ],
     ..writes([set("mark", "")])
   };
-  assert_eq!(commit(&db.a, write), CommitOutcome::CheckFailed);
+  assert!(matches!(
+    commit(&db.a, write),
+    CommitOutcome::CheckFailed(_)
+  ));
   assert_eq!(get(&db.a, "mark"), None);
 }
 
@@ -153,7 +175,7 @@ fn deleted_key_counts_as_missing(db: &Database) {
   let versionstamp = put(&db.a, [set("a", "")]);
   put(&db.a, [delete("a")]);
   let outcome = commit(&db.a, with_check("a", Some(versionstamp), "1"));
-  assert_eq!(outcome, CommitOutcome::CheckFailed);
+  assert!(matches!(outcome, CommitOutcome::CheckFailed(_)));
   let outcome = commit(&db.a, with_check("a", None, "2"));
   assert!(matches!(outcome, CommitOutcome::Committed(_)));
 }
@@ -208,7 +230,10 @@ fn hundred_checks(db: &Database) {
   let outcome = commit(&db.a, write.clone());
   assert!(matches!(outcome, CommitOutcome::Committed(_)));
   put(&db.a, [set("99", "")]);
-  assert_eq!(commit(&db.a, write), CommitOutcome::CheckFailed);
+  assert!(matches!(
+    commit(&db.a, write),
+    CommitOutcome::CheckFailed(_)
+  ));
 }
 
 fn thousand_mutations(db: &Database) {

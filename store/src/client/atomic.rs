@@ -108,7 +108,7 @@ impl Atomic {
   pub async fn commit(self) -> Result<Option<Versionstamp>, KvError> {
     Ok(match self.outcome().await? {
       CommitOutcome::Committed(versionstamp) => Some(versionstamp),
-      CommitOutcome::CheckFailed => None,
+      CommitOutcome::CheckFailed(_) => None,
     })
   }
 

@@ -321,7 +321,7 @@ impl Store {
   async fn commit_unchecked(&self, atomic: Atomic) -> Result<Versionstamp, KvError> {
     match atomic.outcome().await? {
       CommitOutcome::Committed(versionstamp) => Ok(versionstamp),
-      CommitOutcome::CheckFailed => Err(KvError::InvalidCheck),
+      CommitOutcome::CheckFailed(_) => Err(KvError::InvalidCheck),
     }
   }
 

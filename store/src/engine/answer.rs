@@ -13,11 +13,12 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tracing::Span;
 
@@ -145,7 +146,39 @@ impl<T> Answer<T> {
     result
   }
 
-  /// The same, holding up the calling thread. Must not be called inside an async task.
+  /// The same, but no longer than until `end` is there: then `None`, unless the result has come in that moment. What was
+  /// asked for is done in any case; a [`receive`](super::Listener::receive) that is given up takes no message.
+  pub async fn wait_until(self, end: impl Future<Output = ()>) -> Option<Result<T, StoreError>> {
+    let end = pin!(end);
+    let result = match self.state {
+      State::Ready(result) => return Some(result),
+      State::Queued {
+        mut receiver,
+        leader,
+      } => {
+        if let Some(leader) = leader {
+          yield_once().await;
+          leader.lead();
+        }
+        match select(&mut receiver, end).await {
+          Either::Left((result, _)) => result.unwrap_or_else(|_| Err(StoreError::closed())),
+          Either::Right(_) => {
+            // From here on, sending fails; what was sent before counts.
+            receiver.close();
+            receiver.try_recv().ok()?
+          }
+        }
+      }
+      State::Future(future) => match select(future, end).await {
+        Either::Left((result, _)) => result,
+        Either::Right(_) => return None,
+      },
+    };
+    report(&self.span, &result);
+    Some(result)
+  }
+
+  /// The same as [`wait`](Self::wait), holding up the calling thread. Must not be called inside an async task.
   ///
   /// # Errors
   /// As [`wait`](Self::wait).

@@ -12,16 +12,23 @@ pub struct Capabilities {
   pub watch: bool,
   /// Whether it has a queue.
   pub queue: bool,
+  /// Whether it looks at [`AtomicWrite::id`](super::AtomicWrite::id).
+  pub write_ids: bool,
+  /// Whether its listeners can [release](super::Listener::release), [adopt](super::Listener::adopt) and
+  /// [leave](super::Listener::leave): what a server needs to give messages to listeners in other processes.
+  pub served_queue: bool,
 }
 
 impl Default for Capabilities {
-  /// All, without limits.
+  /// What every engine can be expected to do, without limits.
   fn default() -> Self {
     Self {
       limits: Limits::NONE,
       write: true,
       watch: true,
       queue: true,
+      write_ids: false,
+      served_queue: false,
     }
   }
 }

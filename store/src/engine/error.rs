@@ -34,6 +34,8 @@ pub enum ErrorKind {
   Unavailable,
   /// The database does not accept the credentials, or they don't allow the call.
   Unauthorized,
+  /// A server refused the call, and says why.
+  Refused,
   /// It is not known whether the write was committed: the connection broke after it was sent.
   UnknownOutcome,
   /// The engine can't do this.

@@ -15,6 +15,7 @@ mod queue;
 mod read;
 mod stats;
 mod traced;
+mod usage;
 mod watch;
 mod write;
 
@@ -31,9 +32,10 @@ pub use queue::{DEFAULT_BACKOFF_MS, Enqueue, Listener, Message, MessageId, NoQue
 pub use read::{Consistency, Held, ReadOptions, ReadRange};
 pub use stats::Stats;
 pub(crate) use traced::Traced;
+pub use usage::Usage;
 pub(crate) use watch::WeakNotifier;
 pub use watch::{Change, Notifier, Watcher};
-pub use write::{AtomicWrite, Check, CommitOutcome, Mutation, MutationKind};
+pub use write::{AtomicWrite, Check, CommitOutcome, Mutation, MutationKind, WRITE_ID_TTL, WriteId};
 
 /// One handle on an open database. Handles of the same database may share what is behind them.
 ///
@@ -85,6 +87,16 @@ pub trait Backend: Send + Sync {
   /// What the engine takes, and what it can't do.
   fn capabilities(&self) -> Capabilities {
     Capabilities::default()
+  }
+
+  /// The database's own id, the same for all who open it: a random one that is kept in it. `None`: the engine has none.
+  fn database_id(&self) -> Answer<Option<[u8; 16]>> {
+    Answer::ready(Ok(None))
+  }
+
+  /// What the database holds at the moment.
+  fn usage(&self) -> Answer<Usage> {
+    Answer::ready(Ok(Usage::default()))
   }
 
   /// What the engine has done so far.

@@ -1,4 +1,6 @@
-use super::{Answer, StoreError};
+use std::time::Duration;
+
+use super::{Answer, ErrorKind, StoreError};
 
 /// A message for the queue, delivered at least once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,9 +67,38 @@ pub trait Listener: Send + Sync {
   /// last, to its `keys_if_undelivered`.
   fn nack(&self, id: MessageId) -> Answer<()>;
 
+  /// The delivery of the message was not tried: it goes back to the queue at once, with its whole backoff schedule.
+  fn release(&self, id: MessageId) -> Answer<()> {
+    let _ = id;
+    no_remote_listeners().into()
+  }
+
+  /// Takes over messages that another listener was handed and left, or whose process has died: from now on this
+  /// listener has them. Returns those that it has got. The others are delivered to somebody else, or done.
+  ///
+  /// A server that was restarted adopts what its clients are still working on.
+  fn adopt(&self, ids: Vec<MessageId>) -> Answer<Vec<MessageId>> {
+    let _ = ids;
+    no_remote_listeners().into()
+  }
+
+  /// Gives up the messages that it has, but leaves them under a lease of so long, for somebody to
+  /// [adopt](Self::adopt). It receives no more.
+  fn leave(&self, lease: Duration) -> Answer<()> {
+    let _ = lease;
+    no_remote_listeners().into()
+  }
+
   /// Ends all that waits in `receive`, or will, with an error. Messages that were handed over can still be
   /// acked and nacked.
   fn close(&self);
+}
+
+fn no_remote_listeners() -> StoreError {
+  StoreError::new(
+    ErrorKind::Unsupported,
+    "this engine's queue can't be served to listeners in other processes",
+  )
 }
 
 /// A listener of an engine, or of a database, that has no queue: every call fails.

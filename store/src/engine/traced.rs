@@ -1,10 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{Level, Span, span};
 
 use super::{
   Answer, AtomicWrite, Backend, Capabilities, CommitOutcome, Entries, Held, Listener, Message,
-  MessageId, ReadOptions, ReadRange, Stats, StoreError, Watcher,
+  MessageId, ReadOptions, ReadRange, Stats, StoreError, Usage, Watcher,
 };
 
 /// A backend whose calls are `tracing` spans, of target `kv_store` and level debug, from the call to its
@@ -85,6 +86,14 @@ impl Backend for Traced {
     self.0.capabilities()
   }
 
+  fn database_id(&self) -> Answer<Option<[u8; 16]>> {
+    self.0.database_id().traced(operation!("kv.database_id"))
+  }
+
+  fn usage(&self) -> Answer<Usage> {
+    self.0.usage().traced(operation!("kv.usage"))
+  }
+
   fn stats(&self) -> Stats {
     self.0.stats()
   }
@@ -103,6 +112,18 @@ impl Listener for TracedListener {
 
   fn nack(&self, id: MessageId) -> Answer<()> {
     self.0.nack(id).traced(operation!("kv.nack"))
+  }
+
+  fn release(&self, id: MessageId) -> Answer<()> {
+    self.0.release(id).traced(operation!("kv.release"))
+  }
+
+  fn adopt(&self, ids: Vec<MessageId>) -> Answer<Vec<MessageId>> {
+    self.0.adopt(ids).traced(operation!("kv.adopt"))
+  }
+
+  fn leave(&self, lease: Duration) -> Answer<()> {
+    self.0.leave(lease).traced(operation!("kv.leave"))
   }
 
   fn close(&self) {

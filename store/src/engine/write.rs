@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::Enqueue;
 use crate::value::Value;
 use crate::versionstamp::Versionstamp;
@@ -5,6 +7,10 @@ use crate::versionstamp::Versionstamp;
 /// An atomic operation: if all checks hold, all mutations happen in order, else none.
 #[derive(Clone, Debug, Default)]
 pub struct AtomicWrite {
+  /// Makes it safe to ask for the write again when its answer was lost: within [`WRITE_ID_TTL`], a write with the id of
+  /// one that was committed is not done, and is answered as that one was. Only engines whose
+  /// [`Capabilities::write_ids`](super::Capabilities::write_ids) says so look at it.
+  pub id: Option<WriteId>,
   /// What must be true of the database.
   pub checks: Vec<Check>,
   /// What to change.
@@ -25,6 +31,13 @@ impl AtomicWrite {
     checks + mutations.sum::<usize>() + enqueues.sum::<usize>()
   }
 }
+
+/// Names an atomic write, among all writes to its database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WriteId(pub [u8; 16]);
+
+/// How long an engine remembers the id of a write that it has committed.
+pub const WRITE_ID_TTL: Duration = Duration::from_secs(600);
 
 /// A key must have been last written by this commit.
 #[derive(Clone, Debug)]
@@ -80,10 +93,11 @@ impl MutationKind {
 }
 
 /// How an atomic write ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommitOutcome {
   /// It is durable, under this versionstamp.
   Committed(Versionstamp),
-  /// A check did not hold; nothing was changed.
-  CheckFailed,
+  /// These checks, by their indices from 0 in ascending order, did not hold; nothing was changed. Empty where the engine
+  /// does not know which.
+  CheckFailed(Vec<u32>),
 }

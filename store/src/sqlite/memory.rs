@@ -13,10 +13,11 @@ use super::mutex::lock;
 use super::options::SqliteOptions;
 use super::read::query::{self, Budget};
 use super::transaction::{Outcome, Task, commit_private};
+use super::usage::usage;
 use super::write::{AfterCommit, Executor, Job};
 use crate::engine::{
-  Answer, AtomicWrite, Backend, Clock, CommitOutcome, Durability, Entries, Held, Leader, Listener,
-  ReadOptions, ReadRange, Stats, StoreError, Watcher,
+  Answer, AtomicWrite, Backend, Capabilities, Clock, CommitOutcome, Durability, Entries, Held,
+  Leader, Listener, ReadOptions, ReadRange, Stats, StoreError, Usage, Watcher,
 };
 
 /// A database in memory. There is no disk to wait for, so every call is done at once, on the one
@@ -156,6 +157,22 @@ impl Backend for MemoryStore {
       Durability::Relaxed,
       owner,
     )))
+  }
+
+  fn capabilities(&self) -> Capabilities {
+    Capabilities {
+      write_ids: true,
+      ..Capabilities::default()
+    }
+  }
+
+  fn database_id(&self) -> Answer<Option<[u8; 16]>> {
+    let outcome = self.core().and_then(|core| core.execute(&Task::DatabaseId));
+    Answer::ready(outcome.map(Outcome::into_database_id))
+  }
+
+  fn usage(&self) -> Answer<Usage> {
+    Answer::ready(self.read(|connection, _| Ok(usage(connection)?)))
   }
 
   fn close(&self) -> Answer<()> {

@@ -19,7 +19,7 @@
 //! | `read/` | the queries, and the pool of connections with the snapshots that it keeps |
 //! | `wal/` | the log: its index, preallocation, checkpoints, commits of other processes |
 //! | `file/` | paths, the file's identity, its schema, connections |
-//! | `alarm.rs`, `error.rs`, `interrupt.rs`, `mutex.rs`, `options.rs`, `sqlite_api.rs`, `thread.rs`, `time_column.rs` | small things that several rooms need |
+//! | `alarm.rs`, `error.rs`, `interrupt.rs`, `mutex.rs`, `options.rs`, `sqlite_api.rs`, `thread.rs`, `time_column.rs`, `usage.rs` | small things that several rooms need |
 //!
 //! # Threads
 //!
@@ -67,6 +67,7 @@ mod sqlite_api;
 mod thread;
 mod time_column;
 mod transaction;
+mod usage;
 mod wal;
 mod write;
 

@@ -5,13 +5,15 @@ use super::Database;
 use super::dependents::Dependents;
 use crate::engine::{
   Answer, AtomicWrite, Backend, Capabilities, CommitOutcome, Durability, Entries, Held, Listener,
-  NoQueue, ReadOptions, ReadRange, Stats, StoreError, Watcher,
+  NoQueue, ReadOptions, ReadRange, Stats, StoreError, Usage, Watcher,
 };
 use crate::sqlite::delivery::QueueListener;
 use crate::sqlite::error::{ReadError, is_busy, read_only};
 use crate::sqlite::interrupt::Abandoned;
 use crate::sqlite::read::query;
 use crate::sqlite::thread;
+use crate::sqlite::transaction::{Outcome, Task, database_id};
+use crate::sqlite::usage::usage;
 use crate::sqlite::write::{Executor, Job, Order};
 
 /// A database file as one caller has opened it.
@@ -51,6 +53,24 @@ impl Handle {
     let (reply, answer) = Answer::queued(Some(writer.clone()));
     writer.wait_for_room();
     let job = Job::write(write, self.durability, reply).at(self.order.enter());
+    writer.clone().submit(job, true)?;
+    Ok(answer)
+  }
+
+  fn read_or_make_id(&self) -> Result<Answer<Option<[u8; 16]>>, StoreError> {
+    let database = self.database()?;
+    let found = database.read_now(|connection, _| Ok(database_id(connection)?));
+    if let Some(id) = found.map_err(|error| database.explain(error))? {
+      return Ok(Answer::ready(Ok(Some(id))));
+    }
+    let Some(writer) = &database.writer else {
+      return Ok(Answer::ready(Ok(None)));
+    };
+    let (reply, answer) = Answer::queued(Some(writer.clone()));
+    let job = Job::call(Task::DatabaseId, Durability::Full, |result| {
+      // Sending fails when nobody waits any more.
+      let _ = reply.send(result.map(Outcome::into_database_id));
+    });
     writer.clone().submit(job, true)?;
     Ok(answer)
   }
@@ -142,8 +162,22 @@ impl Backend for Handle {
     Capabilities {
       write: !is_read_only,
       queue: !is_read_only,
+      write_ids: !is_read_only,
+      served_queue: !is_read_only,
       ..Capabilities::default()
     }
+  }
+
+  fn database_id(&self) -> Answer<Option<[u8; 16]>> {
+    self.read_or_make_id().unwrap_or_else(Answer::from)
+  }
+
+  fn usage(&self) -> Answer<Usage> {
+    let usage = self.database().and_then(|database| {
+      let result = database.read_now(|connection, _| Ok(usage(connection)?));
+      result.map_err(|error| database.explain(error))
+    });
+    Answer::ready(usage)
   }
 
   fn stats(&self) -> Stats {

@@ -7,7 +7,7 @@ use crate::engine::{
 };
 use crate::sqlite::alarm::Alarm;
 use crate::sqlite::mutex::lock;
-use crate::sqlite::queue::{Batch, Lease, Taken};
+use crate::sqlite::queue::{Batch, LEASE, Lease, Taken};
 use crate::sqlite::transaction::{Outcome, Task};
 use crate::sqlite::write::{Executor, Job};
 
@@ -127,6 +127,8 @@ impl Dispatcher {
     if leases.is_empty() || std::mem::replace(&mut lock(&self.state).is_renewing, true) {
       return;
     }
+    let lease = LEASE;
+    let task = Task::Renew { leases, lease };
     let weak = Arc::downgrade(self);
     let then = move |result: Result<Outcome, StoreError>| {
       if let Some(dispatcher) = weak.upgrade() {
@@ -136,7 +138,7 @@ impl Dispatcher {
         }
       }
     };
-    let job = Job::call(Task::Renew(leases), Durability::Relaxed, then);
+    let job = Job::call(task, Durability::Relaxed, then);
     if self.submit(job).is_err() {
       lock(&self.state).is_renewing = false;
     }
@@ -262,16 +264,71 @@ impl Dispatcher {
     let leases = {
       let mut state = lock(&self.state);
       state.listeners -= 1;
-      let unfinished = state
-        .running
-        .extract_if(|_, running| running.listener == listener);
-      let leases = unfinished.map(|(id, running)| Lease {
-        id,
-        deadline: running.deadline,
-      });
-      leases.collect()
+      state.give_up(listener)
     };
     self.release(leases);
+  }
+
+  /// Leaves what a listener has under leases of so long, to whoever adopts it.
+  pub(super) fn leave(&self, listener: u64, lease: Duration) -> Answer<()> {
+    let leases = lock(&self.state).give_up(listener);
+    self.call(Task::Renew { leases, lease }, |_| ())
+  }
+
+  /// Takes over messages for a listener.
+  pub(super) fn adopt(self: &Arc<Self>, listener: u64, ids: Vec<String>) -> Answer<Vec<MessageId>> {
+    let (own, others) = {
+      let state = lock(&self.state);
+      let is_running = |id: &String| state.running.contains_key(id);
+      let is_own = |id: &String| {
+        let running = state.running.get(id);
+        running.is_some_and(|running| running.listener == listener)
+      };
+      let own: Vec<String> = ids.iter().filter(|id| is_own(id)).cloned().collect();
+      // What another listener of this process has is not to be had.
+      let others: Vec<_> = ids.into_iter().filter(|id| !is_running(id)).collect();
+      (own, others)
+    };
+    let weak = Arc::downgrade(self);
+    self.call(Task::Adopt(others), move |outcome| {
+      let mut adopted = own;
+      if let (Outcome::Adopted(leases), Some(dispatcher)) = (outcome, weak.upgrade()) {
+        let mut state = lock(&dispatcher.state);
+        for Lease { id, deadline } in leases {
+          let running = Running { deadline, listener };
+          state.running.insert(id.clone(), running);
+          adopted.push(id);
+        }
+      }
+      adopted.into_iter().map(MessageId::new).collect()
+    })
+  }
+
+  /// Gives a message back whose delivery was not tried.
+  pub(super) fn release_one(&self, id: String) -> Answer<()> {
+    let Some(running) = lock(&self.state).running.remove(&id) else {
+      return Answer::ready(Ok(()));
+    };
+    let deadline = running.deadline;
+    self.call(Task::Release(vec![Lease { id, deadline }]), |_| ())
+  }
+
+  /// Submits a task; the answer is what `then` makes of its outcome. It asks for no sync: what a power failure undoes
+  /// is done again.
+  fn call<T: Send + 'static>(
+    &self,
+    task: Task,
+    then: impl FnOnce(Outcome) -> T + Send + 'static,
+  ) -> Answer<T> {
+    let (reply, answer) = Answer::queued(None);
+    let job = Job::call(task, Durability::Relaxed, move |result| {
+      // Sending fails when nobody waits any more.
+      let _ = reply.send(result.map(then));
+    });
+    match self.submit(job) {
+      Ok(()) => answer,
+      Err(error) => error.into(),
+    }
   }
 
   /// Waits for messages for a listener. `is_closed` is asked under the lock: nobody begins to wait after
@@ -344,6 +401,18 @@ impl Dispatcher {
 }
 
 impl Deliveries {
+  /// Takes out what a listener has.
+  fn give_up(&mut self, listener: u64) -> Vec<Lease> {
+    let unfinished = self
+      .running
+      .extract_if(|_, running| running.listener == listener);
+    let leases = unfinished.map(|(id, running)| Lease {
+      id,
+      deadline: running.deadline,
+    });
+    leases.collect()
+  }
+
   /// Messages were taken, or could not be; returns those that nobody wants.
   fn taken(&mut self, batch: Result<Option<Batch>, StoreError>, now_ms: u64) -> Vec<Lease> {
     self.is_taking = false;

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::Dispatcher;
 use crate::engine::{Answer, Durability, Listener, Message, MessageId};
@@ -45,6 +46,20 @@ impl<Owner: Send + Sync> Listener for QueueListener<Owner> {
     self
       .dispatcher
       .end_delivery(id.into_string(), false, self.durability)
+  }
+
+  fn release(&self, id: MessageId) -> Answer<()> {
+    self.dispatcher.release_one(id.into_string())
+  }
+
+  fn adopt(&self, ids: Vec<MessageId>) -> Answer<Vec<MessageId>> {
+    let ids = ids.into_iter().map(MessageId::into_string).collect();
+    self.dispatcher.adopt(self.id, ids)
+  }
+
+  fn leave(&self, lease: Duration) -> Answer<()> {
+    self.close();
+    self.dispatcher.leave(self.id, lease)
   }
 
   fn close(&self) {

@@ -105,7 +105,7 @@ pub(crate) fn checkpointer(path: &Path) -> rusqlite::Result<Connection> {
 const LOG_SIZE_LIMIT: u32 = 32 << 20;
 
 /// More than there are different statements in this engine.
-const STATEMENTS: usize = 32;
+const STATEMENTS: usize = 48;
 
 fn open(
   path: &Path,

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row::{Row, bytes, stored_ms, text};
@@ -11,8 +13,13 @@ const DEADLINE_OF: &str =
   "SELECT deadline FROM queue_running WHERE id = ?1 AND typeof(deadline) = 'integer'";
 const RENEW: &str = "UPDATE queue_running SET deadline = ?3 WHERE deadline = ?1 AND id = ?2";
 
-/// How long a lease lasts, in milliseconds, unless it is renewed. Deno's files have the same.
-pub(crate) const LEASE_MS: u64 = 5_000;
+/// How long a lease lasts unless it is renewed. Deno's files have the same.
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
+
+/// When a lease ends that begins now.
+pub(super) fn deadline(now_ms: u64, lease: Duration) -> u64 {
+  now_ms.saturating_add(lease.as_millis().try_into().unwrap_or(u64::MAX))
+}
 
 /// A message that is being delivered, and until when its process may go on without renewing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +30,14 @@ pub(crate) struct Lease {
   pub(crate) deadline: u64,
 }
 
-/// Renews the leases of this process's deliveries. Returns those that this process still holds.
+/// Renews the leases of this process's deliveries, for as long as `lease`. Returns those that this process still holds.
 pub(crate) fn renew(
   connection: &Connection,
   leases: &[Lease],
+  lease: Duration,
   now_ms: u64,
 ) -> Result<Vec<Lease>, WriteError> {
-  let deadline = now_ms + LEASE_MS;
+  let deadline = deadline(now_ms, lease);
   let mut renew = connection.prepare_cached(RENEW)?;
   let mut renewed = Vec::with_capacity(leases.len());
   for lease in leases {
@@ -40,6 +48,20 @@ pub(crate) fn renew(
     }
   }
   Ok(renewed)
+}
+
+/// Takes over messages that are leased, by new leases. Returns those that are still there.
+pub(crate) fn adopt(
+  connection: &Connection,
+  ids: &[String],
+  now_ms: u64,
+) -> Result<Vec<Lease>, WriteError> {
+  let unknown_deadline = |id: &String| Lease {
+    id: id.clone(),
+    deadline: 0,
+  };
+  let leases: Vec<_> = ids.iter().map(unknown_deadline).collect();
+  renew(connection, &leases, LEASE, now_ms)
 }
 
 /// Takes a message out of `queue_running`. `None`: it is not there any more, since the lease has expired and another

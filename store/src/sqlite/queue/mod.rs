@@ -8,17 +8,18 @@ mod backoff;
 mod lease;
 mod reclaim;
 mod row;
+mod usage;
 
 use rusqlite::{Connection, params};
 
 pub(crate) use backoff::{Moved, end_delivery, release};
-pub(crate) use lease::{Lease, renew};
+pub(crate) use lease::{LEASE, Lease, adopt, renew};
 pub(crate) use reclaim::{Reclaimed, expired, has_expired, reclaim};
+pub(crate) use usage::count;
 
 use super::error::WriteError;
 use super::time_column::first;
 use crate::engine::Enqueue;
-use lease::LEASE_MS;
 use row::{bytes, json, stored_ms, text};
 
 // A row whose time or id is of another type than the table declares was written by nobody who knows the
@@ -73,7 +74,7 @@ pub(crate) fn next_due(connection: &Connection) -> rusqlite::Result<Option<u64>>
 
 /// Takes the first messages that are due: they move to the table of leased ones.
 pub(crate) fn take(connection: &Connection, max: usize, now_ms: u64) -> Result<Batch, WriteError> {
-  let deadline = now_ms + LEASE_MS;
+  let deadline = lease::deadline(now_ms, LEASE);
   let rows = connection
     .prepare_cached(DUE)?
     .query_map(params![stored_ms(now_ms), max as i64], |row| {

@@ -115,7 +115,7 @@ fn mixed_waiters_get_one_answer_each() {
             };
             match outcome.unwrap() {
               CommitOutcome::Committed(stamp) => versionstamps.lock().unwrap().push(stamp),
-              CommitOutcome::CheckFailed => panic!("there is no check"),
+              CommitOutcome::CheckFailed(_) => panic!("there is no check"),
             }
           }
         }

@@ -155,12 +155,12 @@ fn a_check_sees_the_last_commit() {
     };
     assert_eq!(
       check(Some(Versionstamp::from_version(1))),
-      CommitOutcome::CheckFailed
+      CommitOutcome::CheckFailed(vec![0])
     );
     assert_eq!(text(&*store, "b"), None);
     assert!(matches!(check(None), CommitOutcome::Committed(_)));
     commit(&*store, vec![set("a", "1")]).unwrap();
-    assert_eq!(check(None), CommitOutcome::CheckFailed);
+    assert_eq!(check(None), CommitOutcome::CheckFailed(vec![0]));
     let stamp = get(&*store, "a").unwrap().versionstamp;
     assert!(matches!(check(Some(stamp)), CommitOutcome::Committed(_)));
   });
@@ -212,7 +212,7 @@ fn in_a_group_one_write_fails_alone() {
     [
       Ok(Outcome::Commit(CommitOutcome::Committed(first))),
       Err(WriteError::Refused(error)),
-      Ok(Outcome::Commit(CommitOutcome::CheckFailed)),
+      Ok(Outcome::Commit(CommitOutcome::CheckFailed(_))),
       Ok(Outcome::Commit(CommitOutcome::Committed(last))),
     ] if error.kind() == ErrorKind::TypeMismatch && *first == Versionstamp::from_version(1) && *last == Versionstamp::from_version(2)
   ));

@@ -111,7 +111,7 @@ fn write_uses_time_of_lock() {
   clock.0.store(1_000, Ordering::SeqCst);
   other.execute_batch("ROLLBACK").unwrap();
   let (checked, _) = waiting.join().unwrap();
-  assert_eq!(checked, CommitOutcome::CheckFailed);
+  assert_eq!(checked, CommitOutcome::CheckFailed(vec![0]));
   assert_eq!(get(&*store, "n").unwrap().value, Value::U64(1));
 }
 

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::statements::{Statements, statement};
+use super::write_ids;
 use crate::engine::{AtomicWrite, CommitOutcome, Mutation, MutationKind, number};
 use crate::sqlite::error::WriteError;
 use crate::sqlite::queue;
@@ -30,7 +31,15 @@ pub(super) fn apply(
   version: i64,
   now_ms: u64,
 ) -> Result<CommitOutcome, WriteError> {
-  for check in &write.checks {
+  if let Some(id) = write.id
+    && let Some(version) = write_ids::committed_as(statements.connection, id, now_ms)?
+  {
+    return Ok(CommitOutcome::Committed(Versionstamp::from_version(
+      version,
+    )));
+  }
+  let mut failed = Vec::new();
+  for (index, check) in (0..).zip(&write.checks) {
     let select = statement(
       &mut statements.version_of,
       statements.connection,
@@ -40,8 +49,11 @@ pub(super) fn apply(
       .query_row(params![check.key, now_ms as i64], |row| row.get(0))
       .optional()?;
     if stored.map(|version| Versionstamp::from_version(version as u64)) != check.versionstamp {
-      return Ok(CommitOutcome::CheckFailed);
+      failed.push(index);
     }
+  }
+  if !failed.is_empty() {
+    return Ok(CommitOutcome::CheckFailed(failed));
   }
   let mut commit = AtomicCommit::new(statements, version, now_ms);
   for mutation in &write.mutations {
@@ -51,6 +63,9 @@ pub(super) fn apply(
     // No two commits have the same version. Messages due at the same time are in the order of commits.
     let id = format!("{version:016x}-{index:04x}");
     queue::add(commit.statements.connection, enqueue, &id)?;
+  }
+  if let Some(id) = write.id {
+    write_ids::remember(commit.statements.connection, id, version, now_ms)?;
   }
   Ok(CommitOutcome::Committed(commit.versionstamp()))
 }

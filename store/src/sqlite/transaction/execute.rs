@@ -1,4 +1,5 @@
 use super::atomic::{self, AtomicCommit};
+use super::database_id;
 use super::expiry;
 use super::statements::Statements;
 use super::task::{Outcome, Task};
@@ -30,7 +31,10 @@ pub(super) fn execute(
       Outcome::Moved(moved)
     }
     Task::Release(leases) => Outcome::Moved(queue::release(connection, leases, now_ms)?),
-    Task::Renew(leases) => Outcome::Renewed(queue::renew(connection, leases, now_ms)?),
+    Task::Renew { leases, lease } => {
+      Outcome::Renewed(queue::renew(connection, leases, *lease, now_ms)?)
+    }
+    Task::Adopt(ids) => Outcome::Adopted(queue::adopt(connection, ids, now_ms)?),
     Task::FindExpiredLeases => Outcome::ExpiredLeases(queue::expired(connection, now_ms)?),
     Task::Reclaim { noticed, asked } => {
       match queue::reclaim(connection, noticed, asked.elapsed(), now_ms)? {
@@ -39,5 +43,6 @@ pub(super) fn execute(
       }
     }
     Task::RemoveExpired => Outcome::Removed(expiry::remove_expired(connection, now_ms)?),
+    Task::DatabaseId => Outcome::DatabaseId(database_id::read_or_make(connection)?),
   })
 }

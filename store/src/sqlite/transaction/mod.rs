@@ -2,14 +2,17 @@
 //! that versionstamps are made of.
 
 mod atomic;
+mod database_id;
 mod execute;
 mod expiry;
 mod statements;
 mod task;
 pub(crate) mod version;
+mod write_ids;
 
 use rusqlite::Connection;
 
+pub(crate) use database_id::read as database_id;
 pub(crate) use expiry::next_expiry;
 pub(crate) use task::{Outcome, Task};
 

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::expiry::Removed;
 use crate::engine::{AtomicWrite, CommitOutcome, Entries, ReadRange};
@@ -22,8 +22,13 @@ pub(crate) enum Task {
   },
   /// Put messages back whose delivery was not tried.
   Release(Vec<Lease>),
-  /// Renew leases: this process lives.
-  Renew(Vec<Lease>),
+  /// Renew leases: this process lives, or leaves them to be adopted within this time.
+  Renew {
+    leases: Vec<Lease>,
+    lease: Duration,
+  },
+  /// Take over messages that are leased, by their ids.
+  Adopt(Vec<String>),
   /// Find messages with an expired lease: their process seems to have died.
   FindExpiredLeases,
   /// Put those of them back whose lease was not renewed since.
@@ -33,13 +38,15 @@ pub(crate) enum Task {
   },
   /// Remove some of the rows that have expired.
   RemoveExpired,
+  /// Read the database's id, and make it first if there is none.
+  DatabaseId,
 }
 
 impl Task {
   /// Whether one statement makes all the changes there are: if it fails, it leaves nothing by itself.
   pub(super) fn is_one_statement(&self) -> bool {
     match self {
-      Self::Write(write) => write.mutations.len() + write.enqueues.len() <= 1,
+      Self::Write(write) => write.id.is_none() && write.mutations.len() + write.enqueues.len() <= 1,
       Self::Read(_) => true,
       _ => false,
     }
@@ -56,7 +63,10 @@ pub(crate) enum Outcome {
   /// The leases that this process still holds, with their new deadline.
   Renewed(Vec<Lease>),
   ExpiredLeases(Vec<Lease>),
+  /// The leases that were taken over.
+  Adopted(Vec<Lease>),
   Removed(Removed),
+  DatabaseId([u8; 16]),
 }
 
 impl Outcome {
@@ -65,7 +75,15 @@ impl Outcome {
     match self {
       Self::Commit(outcome) => outcome,
       // No write has another outcome.
-      _ => CommitOutcome::CheckFailed,
+      _ => CommitOutcome::CheckFailed(Vec::new()),
+    }
+  }
+
+  /// The outcome of [`Task::DatabaseId`].
+  pub(crate) fn into_database_id(self) -> Option<[u8; 16]> {
+    match self {
+      Self::DatabaseId(id) => Some(id),
+      _ => None,
     }
   }
 
@@ -75,7 +93,12 @@ impl Outcome {
       Self::Commit(outcome) => matches!(outcome, CommitOutcome::Committed(_)),
       Self::Moved(moved) => !moved.undelivered.is_empty(),
       Self::Removed(removed) => !removed.keys.is_empty(),
-      Self::Read(_) | Self::Taken(_) | Self::Renewed(_) | Self::ExpiredLeases(_) => false,
+      Self::Read(_)
+      | Self::Taken(_)
+      | Self::Renewed(_)
+      | Self::ExpiredLeases(_)
+      | Self::Adopted(_)
+      | Self::DatabaseId(_) => false,
     }
   }
 }
