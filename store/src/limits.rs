@@ -85,6 +85,13 @@ impl Limits {
     backoff_interval_ms: u32::MAX,
   };
 
+  /// The same with another number of intervals in a backoff schedule.
+  #[must_use]
+  pub fn with_backoff_intervals(mut self, intervals: usize) -> Self {
+    self.backoff_intervals = intervals;
+    self
+  }
+
   /// Takes the lower value of each limit.
   #[must_use]
   pub fn and(&self, other: &Self) -> Self {

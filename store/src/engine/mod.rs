@@ -84,13 +84,21 @@ pub trait Backend: Send + Sync {
   /// done, and, if this was the last handle, the database is closed. Dropping a handle closes it too.
   fn close(&self) -> Answer<()>;
 
+  /// Another handle on the same database, with an order of calls of its own. `None`: the engine has none, and this one
+  /// serves as well.
+  fn another(&self) -> Option<Arc<dyn Backend>> {
+    None
+  }
+
   /// What the engine takes, and what it can't do.
   fn capabilities(&self) -> Capabilities {
     Capabilities::default()
   }
 
-  /// The database's own id, the same for all who open it: a random one that is kept in it. `None`: the engine has none.
-  fn database_id(&self) -> Answer<Option<[u8; 16]>> {
+  /// The database's own id, the same for all who open it: a random one that is kept in it, and made if there is none and
+  /// `make` says so. `None`: there is none.
+  fn database_id(&self, make: bool) -> Answer<Option<[u8; 16]>> {
+    let _ = make;
     Answer::ready(Ok(None))
   }
 

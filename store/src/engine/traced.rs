@@ -28,9 +28,10 @@ impl Traced {
   }
 }
 
-/// Reports how a call has ended, inside its span.
+/// Reports how a call has ended, inside its span. A call that is not traced has none.
 pub(super) fn report<T>(span: &Span, result: &Result<T, StoreError>) {
   if let Err(error) = result
+    && !span.is_none()
     // The end of a wait, and no fault.
     && !error.is_closed()
   {
@@ -82,12 +83,19 @@ impl Backend for Traced {
     self.0.close().traced(operation!("kv.close"))
   }
 
+  fn another(&self) -> Option<Arc<dyn Backend>> {
+    self.0.another().map(Self::new)
+  }
+
   fn capabilities(&self) -> Capabilities {
     self.0.capabilities()
   }
 
-  fn database_id(&self) -> Answer<Option<[u8; 16]>> {
-    self.0.database_id().traced(operation!("kv.database_id"))
+  fn database_id(&self, make: bool) -> Answer<Option<[u8; 16]>> {
+    self
+      .0
+      .database_id(make)
+      .traced(operation!("kv.database_id"))
   }
 
   fn usage(&self) -> Answer<Usage> {

@@ -166,7 +166,7 @@ impl Backend for MemoryStore {
     }
   }
 
-  fn database_id(&self) -> Answer<Option<[u8; 16]>> {
+  fn database_id(&self, _make: bool) -> Answer<Option<[u8; 16]>> {
     let outcome = self.core().and_then(|core| core.execute(&Task::DatabaseId));
     Answer::ready(outcome.map(Outcome::into_database_id))
   }

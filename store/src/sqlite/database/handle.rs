@@ -57,13 +57,13 @@ impl Handle {
     Ok(answer)
   }
 
-  fn read_or_make_id(&self) -> Result<Answer<Option<[u8; 16]>>, StoreError> {
+  fn read_or_make_id(&self, make: bool) -> Result<Answer<Option<[u8; 16]>>, StoreError> {
     let database = self.database()?;
     let found = database.read_now(|connection, _| Ok(database_id(connection)?));
     if let Some(id) = found.map_err(|error| database.explain(error))? {
       return Ok(Answer::ready(Ok(Some(id))));
     }
-    let Some(writer) = &database.writer else {
+    let Some(writer) = database.writer.as_ref().filter(|_| make) else {
       return Ok(Answer::ready(Ok(None)));
     };
     let (reply, answer) = Answer::queued(Some(writer.clone()));
@@ -155,6 +155,11 @@ impl Backend for Handle {
     }
   }
 
+  fn another(&self) -> Option<Arc<dyn Backend>> {
+    let database = self.database().ok()?;
+    Some(Arc::new(Self::new(database, self.durability)))
+  }
+
   fn capabilities(&self) -> Capabilities {
     let is_read_only = self
       .database()
@@ -168,8 +173,8 @@ impl Backend for Handle {
     }
   }
 
-  fn database_id(&self) -> Answer<Option<[u8; 16]>> {
-    self.read_or_make_id().unwrap_or_else(Answer::from)
+  fn database_id(&self, make: bool) -> Answer<Option<[u8; 16]>> {
+    self.read_or_make_id(make).unwrap_or_else(Answer::from)
   }
 
   fn usage(&self) -> Answer<Usage> {

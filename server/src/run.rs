@@ -1,0 +1,188 @@
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail};
+use kv_connect::server::{Server, ServerLimits, Tls};
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+use crate::token::Source;
+use crate::{LogFormat, ServeArgs, hints, open};
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// The database can't be opened, a file can't be read, or the address can't be listened on.
+pub fn serve(args: &ServeArgs) -> Result<()> {
+  log(args)?;
+  let is_open = !args.addr.ip().is_loopback();
+  if is_open && args.tls_cert.is_none() && !args.insecure {
+    bail!(
+      "{} can be reached from other machines: give --tls-cert and --tls-key, or --insecure if the network is \
+       trusted",
+      args.addr
+    );
+  }
+  let runtime = tokio::runtime::Builder::new_multi_thread()
+    .enable_all()
+    .build()
+    .context("the event loop could not be made")?;
+  let result = runtime.block_on(run(args));
+  // Whatever is still at work was given its time.
+  runtime.shutdown_background();
+  result
+}
+
+/// Logs to standard error, so that standard output has what a person or a script asked for.
+fn log(args: &ServeArgs) -> Result<()> {
+  let filter = EnvFilter::try_new(&args.log_level).context("--log-level")?;
+  let builder = tracing_subscriber::fmt()
+    .with_env_filter(filter)
+    .with_writer(std::io::stderr);
+  match args.log {
+    LogFormat::Text => {
+      let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+      builder.with_ansi(is_terminal).init();
+    }
+    LogFormat::Json => builder.json().init(),
+  }
+  Ok(())
+}
+
+async fn run(args: &ServeArgs) -> Result<()> {
+  let mut signals = Signals::new()?;
+  let source = Source::of(args);
+  let tokens = source.read()?;
+  let tls = match (&args.tls_cert, &args.tls_key) {
+    (Some(certificate), Some(key)) => Some(Tls::from_files(certificate, key)?),
+    _ => None,
+  };
+  let mut limits = ServerLimits::default();
+  limits.connections = args.max_connections;
+  limits.requests_of_token = args.max_requests;
+  limits.watches_of_token = args.max_watches;
+  let server = open::databases(args, tokens)?
+    .read_only(args.read_only)
+    .limits(limits)
+    .build();
+  server.prepare().await.context(open::shown(args))?;
+  let listener = listen(args.addr).await?;
+  let addr = listener.local_addr()?;
+  if let Some(admin) = args.admin_addr {
+    let admin = listen(admin).await?;
+    tracing::info!(addr = %admin.local_addr()?, "answers operators");
+    let server = server.clone();
+    tokio::spawn(async move { server.serve_admin(admin).await });
+  }
+  println!("{}", hints::how_to_connect(args, addr, &source));
+  tracing::info!(%addr, what = open::shown(args), tls = tls.is_some(), read_only = args.read_only, "serves");
+  let serving = {
+    let (server, tls) = (server.clone(), tls.clone());
+    tokio::spawn(async move {
+      match tls {
+        Some(tls) => server.serve_tls(listener, tls).await,
+        None => server.serve(listener).await,
+      }
+    })
+  };
+  loop {
+    match signals.next().await {
+      Signal::Reload => reload(&server, &source, tls.as_ref()),
+      Signal::Stop(name) => {
+        tracing::info!(signal = name, "stops");
+        break;
+      }
+    }
+  }
+  server.stop();
+  tokio::select! {
+    served = serving => served.context("the server has ended unexpectedly")?,
+    // Whoever asks twice does not want to wait.
+    () = signals.stop_again() => bail!("stopped before everything that had begun was answered"),
+  }
+  server.close().await?;
+  tracing::info!("stopped");
+  Ok(())
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener> {
+  TcpListener::bind(addr)
+    .await
+    .with_context(|| format!("can't listen on {addr}"))
+}
+
+/// Reads tokens and certificate again. What can't be read stays as it was.
+fn reload(server: &Server, source: &Source, tls: Option<&Tls>) {
+  match source.read() {
+    Ok(tokens) => {
+      server.set_tokens(tokens);
+      tracing::info!("has read its tokens again");
+    }
+    Err(error) => tracing::error!(error = format!("{error:#}"), "the tokens stay as they were"),
+  }
+  match tls.map(Tls::reload) {
+    Some(Ok(())) => tracing::info!("has read its certificate again"),
+    Some(Err(error)) => tracing::error!(%error, "the certificate stays as it was"),
+    None => {}
+  }
+}
+
+enum Signal {
+  Stop(&'static str),
+  Reload,
+}
+
+#[cfg(unix)]
+struct Signals {
+  term: tokio::signal::unix::Signal,
+  interrupt: tokio::signal::unix::Signal,
+  hang_up: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+  fn new() -> Result<Self> {
+    use tokio::signal::unix::{SignalKind, signal};
+    Ok(Self {
+      term: signal(SignalKind::terminate())?,
+      interrupt: signal(SignalKind::interrupt())?,
+      hang_up: signal(SignalKind::hangup())?,
+    })
+  }
+
+  async fn next(&mut self) -> Signal {
+    tokio::select! {
+      _ = self.term.recv() => Signal::Stop("SIGTERM"),
+      _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
+      _ = self.hang_up.recv() => Signal::Reload,
+    }
+  }
+
+  async fn stop_again(&mut self) {
+    tokio::select! {
+      _ = self.term.recv() => {}
+      _ = self.interrupt.recv() => {}
+    }
+  }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+  fn new() -> Result<Self> {
+    Ok(Self)
+  }
+
+  async fn next(&mut self) -> Signal {
+    self.stop_again().await;
+    Signal::Stop("Ctrl+C")
+  }
+
+  async fn stop_again(&mut self) {
+    // An error: there is no such signal, and so no end by one.
+    if tokio::signal::ctrl_c().await.is_err() {
+      std::future::pending::<()>().await;
+    }
+  }
+}
