@@ -267,7 +267,8 @@ impl Enqueue {
     for (index, ms) in self.backoff_schedule.iter().enumerate() {
       limits.check_backoff_interval(index, f64::from(*ms))?;
     }
-    let backoff_schedule = match self.backoff_schedule.is_empty() {
+    let is_usual = self.backoff_schedule.is_empty() && !self.is_not_retried;
+    let backoff_schedule = match is_usual {
       true => DEFAULT_BACKOFF_MS.to_vec(),
       false => self.backoff_schedule,
     };
@@ -287,6 +288,7 @@ impl From<&engine::Enqueue> for Enqueue {
       deadline_ms: enqueue.due_at.try_into().unwrap_or(i64::MAX),
       keys_if_undelivered: enqueue.keys_if_undelivered.clone(),
       backoff_schedule: enqueue.backoff_schedule.clone(),
+      is_not_retried: enqueue.backoff_schedule.is_empty(),
     }
   }
 }

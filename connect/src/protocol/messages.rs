@@ -193,6 +193,9 @@ pub struct Enqueue {
   /// Milliseconds to wait after each delivery that fails. Empty: the usual schedule.
   #[prost(uint32, repeated, tag = "4")]
   pub backoff_schedule: Vec<u32>,
+  /// This crate's own: an empty schedule means what it says. Servers that don't know the field skip it.
+  #[prost(bool, tag = "100")]
+  pub is_not_retried: bool,
 }
 
 /// The answer to [`AtomicWrite`].

@@ -73,6 +73,8 @@ pub struct Database {
   /// Another handle on the same database, or the same one where there can't be two.
   pub b: Arc<dyn Backend>,
   time: Arc<dyn Time>,
+  /// Called when time has passed.
+  wake: Option<Box<dyn Fn()>>,
   /// Dropped after the handles.
   _keep: Box<dyn Any>,
 }
@@ -84,6 +86,7 @@ impl Database {
       a: handle.clone(),
       b: handle,
       time,
+      wake: None,
       _keep: Box::new(()),
     }
   }
@@ -99,6 +102,13 @@ impl Database {
   #[must_use]
   pub fn keeping(mut self, keep: impl Any) -> Self {
     self._keep = Box::new(keep);
+    self
+  }
+
+  /// The same with something to do when time has passed: an engine behind another one may sleep.
+  #[must_use]
+  pub fn waking(mut self, wake: impl Fn() + 'static) -> Self {
+    self.wake = Some(Box::new(wake));
     self
   }
 
@@ -132,6 +142,9 @@ impl Database {
     self.time.advance(ms);
     // An engine that sleeps until something is due may measure its sleep by another clock: this wakes it.
     drop(self.a.watch(Vec::new()));
+    if let Some(wake) = &self.wake {
+      wake();
+    }
   }
 }
 
@@ -162,6 +175,13 @@ pub struct ManualClock(AtomicU64);
 impl Default for ManualClock {
   fn default() -> Self {
     Self(AtomicU64::new(1_700_000_000_000))
+  }
+}
+
+impl ManualClock {
+  /// One that stands at the machine's time.
+  pub fn now() -> Self {
+    Self(AtomicU64::new(RealTime.now_ms()))
   }
 }
 

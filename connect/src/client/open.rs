@@ -1,0 +1,91 @@
+use std::sync::Arc;
+
+use kv_store::engine::{Backend, ErrorKind, StoreError};
+use kv_store::{KvError, Store};
+use url::Url;
+
+use super::backend::RemoteBackend;
+use super::http::Http;
+use super::options::ClientOptions;
+use super::remote::Remote;
+use super::runtime;
+
+const VARIABLE: &str = "DENO_KV_ACCESS_TOKEN";
+
+/// Opens a remote database.
+///
+/// # Errors
+/// There is no token, the server can't be reached or refuses it, or its answer can't be used.
+pub async fn open(url: Url, options: ClientOptions) -> Result<Arc<dyn Backend>, StoreError> {
+  let cannot = |reason: String| {
+    StoreError::new(
+      ErrorKind::Refused,
+      format!("Could not open Deno KV database: {reason}"),
+    )
+  };
+  if !matches!(url.scheme(), "http" | "https") {
+    return Err(cannot(format!("{url} is no URL of http or https")));
+  }
+  let token = match &options.token {
+    Some(token) => token.clone(),
+    None => std::env::var(VARIABLE).map_err(|_| {
+      StoreError::new(
+        ErrorKind::Other,
+        format!("Missing {VARIABLE} environment variable. Please set it to your access token."),
+      )
+    })?,
+  };
+  let runtime = runtime::handle()?;
+  let transport = match &options.transport {
+    Some(transport) => transport.clone(),
+    None => {
+      // The connector looks for the event loop.
+      let _entered = runtime.enter();
+      Arc::new(Http::new().map_err(|error| cannot(format!("no root certificates: {error}")))?)
+    }
+  };
+  let remote = Arc::new(Remote::new(url, token, &options, transport));
+  let first = {
+    let remote = remote.clone();
+    runtime.spawn(async move { remote.lease().await })
+  };
+  // It fails to be joined if the runtime ends, which it does with the process.
+  let lease = first.await.map_err(|error| cannot(error.to_string()))?;
+  let lease = lease.map_err(|error| {
+    StoreError::new(
+      error.kind(),
+      format!("Could not open Deno KV database: {error}"),
+    )
+  })?;
+  Ok(Arc::new(RemoteBackend::new(remote, &lease, runtime)))
+}
+
+/// Opens remote databases as [`Store`]s: `Store::connect(url, token)`.
+pub trait Connect: Sized {
+  /// Opens the database that a server has at `url`, with default options.
+  ///
+  /// ```no_run
+  /// use kv_connect::client::Connect;
+  /// use kv_store::{Store, key};
+  ///
+  /// # #[tokio::main(flavor = "current_thread")]
+  /// # async fn main() -> Result<(), kv_store::KvError> {
+  /// let store = Store::connect("https://db.example.com", "the access token").await?;
+  /// store.set(key!["runs"], 7).await?;
+  /// # Ok(())
+  /// # }
+  /// ```
+  ///
+  /// # Errors
+  /// [`KvError::InvalidUrl`], or [`KvError::Open`] as [`open`] fails.
+  fn connect(url: &str, token: &str) -> impl Future<Output = Result<Self, KvError>> + Send;
+}
+
+impl Connect for Store {
+  async fn connect(url: &str, token: &str) -> Result<Self, KvError> {
+    let invalid = |error| KvError::InvalidUrl(url.into(), error);
+    let parsed = Url::parse(url).map_err(invalid)?;
+    let backend = open(parsed, ClientOptions::default().token(token)).await;
+    Ok(Self::on(backend.map_err(KvError::Open)?))
+  }
+}
