@@ -75,6 +75,11 @@
 //! [`KvError`] is every error there is, with the class and the message that a Deno user knows. After an
 //! error nothing of a write is stored. No input, from a script or from a file, makes the crate panic.
 //!
+//! # Remote databases
+//!
+//! With the feature `remote`, `Deno.openKv("https://…")` opens a database of another machine by KV Connect, and
+//! [`KvOptions`] has a method `remote` with tokens, transport and a hook for URLs. Without it, such a call rejects.
+//!
 //! # Engines
 //!
 //! The engine is chosen by feature: `v8` (default) or `quickjs`. Files are the same with both.
@@ -97,6 +102,8 @@ mod options;
 
 pub use deno_core::url::Url;
 pub use deno_error::JsErrorBox;
+#[cfg(feature = "remote")]
+pub use kv_connect::client::{ClientOptions, Connect, Transport, TransportError};
 pub use kv_store::{
   Atomic, Builder, Consistency, Deliveries, Delivery, Durability, Entry, InvalidVersionstampError,
   JsValue, JsValueError, Key, KeyPart, KvError, Limits, List, ListOptions, Location,

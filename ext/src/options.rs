@@ -6,6 +6,8 @@ use std::sync::Arc;
 use deno_core::futures::future::BoxFuture;
 use deno_core::url::Url;
 use deno_error::JsErrorBox;
+#[cfg(feature = "remote")]
+use kv_connect::client::ClientOptions;
 use kv_store::engine::{Backend, Clock, Durability, StoreError, SystemClock};
 use kv_store::sqlite::SqliteOptions;
 use kv_store::{Limits, Location, Store};
@@ -45,6 +47,8 @@ pub struct KvOptions {
   pub(crate) open_hook: Option<OpenHook>,
   /// By scheme, in lower case.
   pub(crate) openers: HashMap<String, Opener>,
+  #[cfg(feature = "remote")]
+  pub(crate) remote: ClientOptions,
   pub(crate) limits: Limits,
   pub(crate) clock: Arc<dyn Clock>,
   pub(crate) durability: Durability,
@@ -77,6 +81,8 @@ impl Default for KvOptions {
       default_store: None,
       open_hook: None,
       openers: HashMap::new(),
+      #[cfg(feature = "remote")]
+      remote: ClientOptions::default(),
       limits: Limits::default(),
       clock: Arc::new(SystemClock),
       durability: Durability::default(),
@@ -187,6 +193,24 @@ impl KvOptions {
   {
     let opener: Opener = Arc::new(move |url| Box::pin(opener(url)));
     self.openers.insert(scheme.to_ascii_lowercase(), opener);
+    self
+  }
+
+  /// How remote databases, `Deno.openKv("https://…")`, are opened: with which tokens, over which transport, and which
+  /// URLs may be reached. The [`open_hook`](Self::open_hook) is asked first, with [`Location::Url`].
+  ///
+  /// ```
+  /// use kv_ext::{ClientOptions, KvOptions};
+  ///
+  /// let remote = ClientOptions::default().token_for(|url| match url.host_str() {
+  ///   Some("db.example.com") => Some("the token of db.example.com".into()),
+  ///   _ => None,
+  /// });
+  /// let options = KvOptions::default().remote(remote);
+  /// ```
+  #[cfg(feature = "remote")]
+  pub fn remote(mut self, options: ClientOptions) -> Self {
+    self.remote = options;
     self
   }
 

@@ -23,6 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   kv test --filter transfer     only those with 'transfer' in their name
   kv repl --script app.ts       a prompt, with app.ts's database open
   kv list --db data.sqlite3     what is in a database
+  kv serve data.sqlite3         serve a database to other machines
   kv types > kv.d.ts            declarations for your editor"
 )]
 pub struct Cli {
@@ -95,6 +96,16 @@ Examples:
 Example:
   kv delete '[\"users\", \"ada\"]' --db data.sqlite3")]
   Delete(KeyArgs),
+  /// Serve databases to Deno, Node and kv on other machines
+  #[command(
+    after_help = "It prints how to connect. SIGTERM and Ctrl+C answer what has begun, and stop it; SIGHUP reads tokens
+and certificate again.
+
+Examples:
+  kv serve app.sqlite3
+  kv serve --dir data/ --addr 0.0.0.0:4512 --tls-cert cert.pem --tls-key key.pem --token-file tokens"
+  )]
+  Serve(Box<kv_server::ServeArgs>),
   /// Print where a script's default database is
   #[command(after_help = "Example:
   sqlite3 \"$(kv path app.ts)\" .schema")]
@@ -128,8 +139,8 @@ pub struct RunArgs {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub struct DatabaseArgs {
-  /// A database file
-  #[arg(long, value_name = "PATH")]
+  /// A database file, or the URL of a database that is served
+  #[arg(long, value_name = "PATH|URL")]
   pub db: Option<String>,
   /// A script, for its default database
   #[arg(long, value_name = "FILE")]
@@ -138,8 +149,9 @@ pub struct DatabaseArgs {
 
 #[derive(Args)]
 pub struct ReplArgs {
-  /// A database file; it is made if there is none. Default: a database in memory
-  #[arg(long, value_name = "PATH", conflicts_with = "script")]
+  /// A database file, which is made if there is none, or the URL of a database that is served. Default: a database in
+  /// memory
+  #[arg(long, value_name = "PATH|URL", conflicts_with = "script")]
   pub db: Option<String>,
   /// A script, for its default database
   #[arg(long, value_name = "FILE")]

@@ -71,6 +71,7 @@ fn dispatch(cli: Cli) -> Result<i32> {
       block_on(database::run(&args.database, request))
     }
     Command::Delete(args) => block_on(look("delete", &args.database, json!({ "key": args.key }))),
+    Command::Serve(args) => kv_server::serve(&args).map(|()| 0),
     Command::Path(args) => {
       let main_module = paths::module_url(&args.file)?;
       print(&format!(

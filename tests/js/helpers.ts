@@ -1,9 +1,20 @@
 // What the tests share. No test leaves a file or an open database behind.
 
-/** Runs a test on a database in memory. */
+/** A server of many databases, `kv serve --dir`, to run the tests on. Default: databases in memory and in files. */
+const server = Deno.env.get("KV_TEST_URL");
+
+/** Whether the tests run on databases of a server. */
+export const isRemote = server !== undefined;
+
+/** The name of a database that is not there yet. */
+export function newName(): string {
+  return server === undefined ? ":memory:" : `${server}/test-${crypto.randomUUID()}`;
+}
+
+/** Runs a test on an empty database. */
 export function withKv(fn: (kv: Deno.Kv) => Promise<void>): () => Promise<void> {
   return async () => {
-    const kv = await Deno.openKv(":memory:");
+    const kv = await Deno.openKv(newName());
     try {
       await fn(kv);
     } finally {

@@ -1,5 +1,6 @@
 // Objects that say they are of a class, and are not: what they are is cloned.
 
+import { newName } from "./helpers.ts";
 import { assert, assertEquals } from "@std/assert";
 
 // deno-lint-ignore no-explicit-any
@@ -29,7 +30,7 @@ const TAGS = [
 ];
 
 Deno.test("a tag does not make an object one of a class", async () => {
-  using kv = await Deno.openKv(":memory:");
+  using kv = await Deno.openKv(newName());
   for (const tag of TAGS) {
     const own: Any = { x: 1, size: 5, byteLength: 1e9, byteOffset: 1e9, [Symbol.toStringTag]: tag };
     class Tagged {
@@ -48,7 +49,7 @@ Deno.test("a tag does not make an object one of a class", async () => {
 });
 
 Deno.test("a prototype does not make an object one of a class", async () => {
-  using kv = await Deno.openKv(":memory:");
+  using kv = await Deno.openKv(newName());
   for (const Class of [Map, Set, Date, RegExp, Boolean, Number, String, ArrayBuffer, DataView]) {
     const value = Object.assign(Object.create(Class.prototype), { x: 1 });
     await kv.set(["a"], value);
@@ -57,7 +58,7 @@ Deno.test("a prototype does not make an object one of a class", async () => {
 });
 
 Deno.test("patched classes are not asked for values", async () => {
-  using kv = await Deno.openKv(":memory:");
+  using kv = await Deno.openKv(newName());
   const boom = () => {
     throw new Error("a patched method was called");
   };
@@ -117,7 +118,7 @@ Deno.test("patched classes are not asked for values", async () => {
 });
 
 Deno.test("a view is no larger than its buffer, whatever its properties say", async () => {
-  using kv = await Deno.openKv(":memory:");
+  using kv = await Deno.openKv(newName());
   const view = new DataView(new ArrayBuffer(8), 2, 4);
   for (const name of ["byteOffset", "byteLength"]) {
     Object.defineProperty(view, name, { value: 2 ** 30 });
@@ -141,7 +142,7 @@ Deno.test("a view is no larger than its buffer, whatever its properties say", as
 });
 
 Deno.test("bytes and keys are copied without their constructors", async () => {
-  using kv = await Deno.openKv(":memory:");
+  using kv = await Deno.openKv(newName());
   class Hash extends Uint8Array {
     constructor(text: string) {
       if (typeof text !== "string") throw new Error("wants a string");
@@ -170,7 +171,7 @@ Deno.test("bytes and keys are copied without their constructors", async () => {
 });
 
 Deno.test("what a conversion throws is what the script gets", async () => {
-  using kv = await Deno.openKv(":memory:");
+  using kv = await Deno.openKv(newName());
   const message = {
     toString() {
       throw new RangeError("boo");
@@ -195,7 +196,7 @@ Deno.test("what a conversion throws is what the script gets", async () => {
 });
 
 Deno.test("an error without a stack is read without one", async () => {
-  using kv = await Deno.openKv(":memory:");
+  using kv = await Deno.openKv(newName());
   const error = new Error("m");
   error.stack = undefined;
   await kv.set(["a"], error);

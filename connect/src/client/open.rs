@@ -27,14 +27,15 @@ pub async fn open(url: Url, options: ClientOptions) -> Result<Arc<dyn Backend>, 
     return Err(cannot(format!("{url} is no URL of http or https")));
   }
   let token = match &options.token {
-    Some(token) => token.clone(),
-    None => std::env::var(VARIABLE).map_err(|_| {
-      StoreError::new(
-        ErrorKind::Other,
-        format!("Missing {VARIABLE} environment variable. Please set it to your access token."),
-      )
-    })?,
+    Some(token_for) => token_for(&url),
+    None => std::env::var(VARIABLE).ok(),
   };
+  let token = token.ok_or_else(|| {
+    StoreError::new(
+      ErrorKind::Other,
+      format!("Missing {VARIABLE} environment variable. Please set it to your access token."),
+    )
+  })?;
   let runtime = runtime::handle()?;
   let transport = match &options.transport {
     Some(transport) => transport.clone(),

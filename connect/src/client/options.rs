@@ -10,11 +10,14 @@ use super::transport::Transport;
 /// Is asked before a request goes to a URL.
 pub(super) type UrlHook = Arc<dyn Fn(&Url) -> Result<(), StoreError> + Send + Sync>;
 
+/// The access token for a URL, if there is one.
+pub(super) type TokenOf = Arc<dyn Fn(&Url) -> Option<String> + Send + Sync>;
+
 /// How a remote database is opened.
 #[derive(Clone)]
 #[must_use]
 pub struct ClientOptions {
-  pub(super) token: Option<String>,
+  pub(super) token: Option<TokenOf>,
   pub(super) transport: Option<Arc<dyn Transport>>,
   pub(super) url_hook: Option<UrlHook>,
   pub(super) deadline: Duration,
@@ -46,8 +49,17 @@ impl Default for ClientOptions {
 
 impl ClientOptions {
   /// The access token. Default: the variable `DENO_KV_ACCESS_TOKEN`, as in Deno.
-  pub fn token(mut self, token: impl Into<String>) -> Self {
-    self.token = Some(token.into());
+  pub fn token(self, token: impl Into<String>) -> Self {
+    let token = token.into();
+    self.token_for(move |_| Some(token.clone()))
+  }
+
+  /// The access token for each URL, where databases have different ones. `None`: there is none, and opening fails.
+  pub fn token_for(
+    mut self,
+    token: impl Fn(&Url) -> Option<String> + Send + Sync + 'static,
+  ) -> Self {
+    self.token = Some(Arc::new(token));
     self
   }
 

@@ -191,9 +191,8 @@ impl Tokens {
   ///
   /// let tokens = Tokens::parse("
   ///   ## The shop: everything.
-  ///   # 6b0c8f4e9a
   ///   c2hvcC1zZWNyZXQtMDAwMQ
-  ///   # Reports may read two databases.
+  ///   ## Reports may read two databases.
   ///   cmVwb3J0cy1zZWNyZXQtMDE read orders customers
   /// ")?;
   /// # Ok::<(), kv_connect::server::InvalidTokens>(())

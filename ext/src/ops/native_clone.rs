@@ -12,6 +12,7 @@ use deno_core::v8::{ValueDeserializerHelper, ValueSerializerHelper};
 use super::codec::{Codec, brand, throw_type_error};
 use super::structured_clone;
 use crate::error::OpError;
+use kv_store::wire;
 
 /// Written before a host object's own data, in place of an index: what follows is a plain object
 /// that names its type, and the deserializer for that type makes the host object of it. Deno
@@ -88,10 +89,22 @@ pub(super) fn serialize<'s>(
   );
   serializer.write_header();
   match serializer.write_value(scope.get_current_context(), value) {
-    Some(true) => Ok(serializer.release()),
+    Some(true) => Ok(in_version_15(serializer.release())),
     Some(false) => Err(OpError::Serialize),
     None => Err(OpError::Pending),
   }
+}
+
+/// The same clone as one of version 15 of the format, which differs from 16 only in sizes beyond 4 GB: Node 20 and 22
+/// read 15 and refuse 16. Tests compare both for every kind of value.
+fn in_version_15(mut clone: Vec<u8>) -> Vec<u8> {
+  const TAG: u8 = wire::tag::VERSION;
+  if clone.len() < u32::MAX as usize
+    && let [TAG, version @ 16, ..] = clone.as_mut_slice()
+  {
+    *version = 15;
+  }
+  clone
 }
 
 /// Stops at a host object.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use deno_core::error::ResourceError;
+use deno_core::url::Url;
 use deno_core::{OpState, op2, v8};
 use kv_store::engine::{Backend, ErrorKind, StoreError};
 use kv_store::sqlite;
@@ -181,10 +182,11 @@ async fn open(
       (opened, WEIGHT_OF_FILE)
     }
     Location::Url(url) => {
-      let Some(opener) = options.openers.get(url.scheme()) else {
-        return Err(KvError::Remote(url.into()).into());
+      let opened = match options.openers.get(url.scheme()) {
+        Some(opener) => opener(url).await,
+        None => open_remote(url, options).await?,
       };
-      (opener(url).await, WEIGHT_OF_FILE)
+      (opened, WEIGHT_OF_FILE)
     }
     // The hook has put a location in its place that only a newer store knows.
     other => {
@@ -195,6 +197,22 @@ async fn open(
   };
   let backend = opened.map_err(KvError::Open)?;
   Ok((backend, weight))
+}
+
+#[cfg(feature = "remote")]
+async fn open_remote(
+  url: Url,
+  options: &KvOptions,
+) -> Result<Result<Arc<dyn Backend>, StoreError>, OpError> {
+  Ok(kv_connect::client::open(url, options.remote.clone()).await)
+}
+
+#[cfg(not(feature = "remote"))]
+async fn open_remote(
+  url: Url,
+  _options: &KvOptions,
+) -> Result<Result<Arc<dyn Backend>, StoreError>, OpError> {
+  Err(KvError::Remote(url.into()).into())
 }
 
 /// Closes a handle; false if it was closed before.

@@ -13,7 +13,7 @@ pub struct NamedDatabase {
   pub script: Option<Url>,
   /// The path to open, if one was named.
   pub path: Option<String>,
-  /// The database's file; `None` if it is in memory.
+  /// The database's file; `None` if it is in memory, or on a server.
   pub file: Option<PathBuf>,
 }
 
@@ -76,9 +76,10 @@ impl NamedDatabase {
 
   /// As a person would name it.
   pub fn name(&self) -> String {
-    match &self.file {
-      Some(file) => file.display().to_string(),
-      None => "in memory".into(),
+    match (&self.file, self.path.as_deref()) {
+      (Some(file), _) => file.display().to_string(),
+      (None, Some(":memory:") | None) => "in memory".into(),
+      (None, Some(url)) => url.into(),
     }
   }
 }
