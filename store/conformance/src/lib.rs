@@ -263,10 +263,20 @@ pub fn all() -> impl Iterator<Item = Behaviour> {
 /// # Panics
 /// One or more have failed: the message names them.
 pub fn run(harness: &dyn Harness) {
-  let wanted = std::env::var("KV_CONFORMANCE").unwrap_or_default();
+  run_some(
+    harness,
+    &std::env::var("KV_CONFORMANCE").unwrap_or_default(),
+  );
+}
+
+/// Runs the behaviours whose names contain `wanted`: `history`, for an engine whose connections are made to break.
+///
+/// # Panics
+/// One or more have failed, or there is none of such a name.
+pub fn run_some(harness: &dyn Harness, wanted: &str) {
   let mut failed = Vec::new();
   let mut count = 0;
-  for behaviour in all().filter(|behaviour| behaviour.name.contains(&wanted)) {
+  for behaviour in all().filter(|behaviour| behaviour.name.contains(wanted)) {
     let name = behaviour.name.trim_start_matches("kv_conformance::");
     let database = harness.open();
     if !database.has(name) {
