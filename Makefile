@@ -12,9 +12,11 @@ export ENGINE
 run:
 	@scripts/cargo run --quiet --package kv_runtime -- run $(FILE)
 
-# Every test: Rust, JS, and compatibility with the real Deno, which is installed if it is missing.
+# Every test: Rust, JS, and compatibility with the real Deno and with @deno/kv on Node, which are installed if they are
+# missing.
 test:
 	@if deno=$$(scripts/deno); then export DENO_BIN=$$deno KV_REQUIRE_DENO=1; fi; \
+	if node=$$(scripts/node); then export KV_NODE=$$node; fi; \
 	scripts/cargo test --workspace
 
 # Builds both engines for release and measures them beside Deno.

@@ -110,3 +110,12 @@ pub fn deno() -> Option<Command> {
   command.env("NO_COLOR", "1");
   Some(command)
 }
+
+/// A folder in which Node finds @deno/kv, if there is one.
+pub fn node_folder() -> Option<PathBuf> {
+  let folder = std::env::var_os("KV_NODE");
+  if folder.is_none() {
+    eprintln!("not run: KV_NODE is not set (scripts/node)");
+  }
+  folder.map(PathBuf::from)
+}
