@@ -5,6 +5,7 @@ mod chart;
 mod engines;
 mod growth;
 mod program;
+mod remote;
 mod scripts;
 mod store;
 mod table;
@@ -27,6 +28,15 @@ struct Args {
   /// The real Deno
   #[arg(long)]
   deno: PathBuf,
+  /// `kv-server`, built for release
+  #[arg(long)]
+  server: PathBuf,
+  /// The reference server, denokv 0.14
+  #[arg(long)]
+  denokv: Option<PathBuf>,
+  /// A folder in which Node finds @deno/kv
+  #[arg(long)]
+  node: Option<PathBuf>,
   /// Rounds; each program has its turn in each, and the medians are shown
   #[arg(long, default_value_t = 15)]
   rounds: usize,
@@ -45,6 +55,8 @@ enum Part {
   Growth,
   /// V8 and QuickJS
   Engines,
+  /// kv-server beside denokv
+  Remote,
 }
 
 fn main() -> Result<()> {
@@ -73,6 +85,23 @@ fn main() -> Result<()> {
   }
   if wanted(Part::Engines) {
     add(engines::measure(&[&v8, &quickjs, &deno], args.rounds)?);
+  }
+  if wanted(Part::Remote) {
+    match &args.denokv {
+      Some(denokv) => {
+        let tools = remote::Tools {
+          kv: &v8,
+          deno: &deno,
+          kv_server: &args.server,
+          denokv,
+          node: args.node.as_deref(),
+        };
+        for table in remote::measure(&tools, args.rounds.min(5))? {
+          add(table);
+        }
+      }
+      None => println!("\nNot measured: remote databases, without denokv (--denokv)"),
+    }
   }
   std::fs::write("target/bench.json", serde_json::to_string_pretty(&tables)?)?;
   println!("\nThe same as JSON: target/bench.json");

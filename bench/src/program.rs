@@ -51,6 +51,7 @@ impl Program {
       .current_dir(folder)
       .env("KV_DATA_DIR", folder)
       .env("NO_COLOR", "1")
+      .env("DENO_KV_ACCESS_TOKEN", crate::remote::TOKEN)
       .stderr(Stdio::inherit())
       .output()
       .with_context(|| self.binary.display().to_string())?;

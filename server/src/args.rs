@@ -38,7 +38,7 @@ pub struct ServeArgs {
   /// How log lines look
   #[arg(long, value_name = "FORMAT", default_value = "text")]
   pub log: LogFormat,
-  /// What is logged: error, warn, info, debug, or a filter of the crate tracing-subscriber
+  /// What is logged: error, warn, info or debug, or by target, as in kv_connect=debug,warn
   #[arg(long, value_name = "LEVEL", default_value = "info")]
   pub log_level: String,
   /// Connections at a time; more wait

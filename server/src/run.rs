@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result, bail};
 use kv_connect::server::{Server, ServerLimits, Tls};
 use tokio::net::TcpListener;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 use crate::token::Source;
 use crate::{LogFormat, ServeArgs, hints, open};
@@ -34,16 +35,15 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
 
 /// Logs to standard error, so that standard output has what a person or a script asked for.
 fn log(args: &ServeArgs) -> Result<()> {
-  let filter = EnvFilter::try_new(&args.log_level).context("--log-level")?;
-  let builder = tracing_subscriber::fmt()
-    .with_env_filter(filter)
-    .with_writer(std::io::stderr);
+  let filter: Targets = args.log_level.parse().context("--log-level")?;
+  let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+  let registry = tracing_subscriber::registry().with(filter);
   match args.log {
     LogFormat::Text => {
       let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-      builder.with_ansi(is_terminal).init();
+      registry.with(layer.with_ansi(is_terminal)).init();
     }
-    LogFormat::Json => builder.json().init(),
+    LogFormat::Json => registry.with(layer.json()).init(),
   }
   Ok(())
 }

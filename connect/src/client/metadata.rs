@@ -34,6 +34,18 @@ pub(super) struct Lease {
 pub(super) struct Failure {
   pub(super) kind: ErrorKind,
   pub(super) message: String,
+  /// The server has answered, and not with metadata that can be used.
+  pub(super) is_invalid_answer: bool,
+}
+
+impl Failure {
+  pub(super) fn new(kind: ErrorKind, message: String) -> Self {
+    Self {
+      kind,
+      message,
+      is_invalid_answer: false,
+    }
+  }
 }
 
 /// Makes metadata exchanges, and keeps what the last one has brought.
@@ -152,9 +164,9 @@ impl Exchange {
       let request = request.body(Bytes::from(body));
       request.map_err(|error| error.to_string())
     });
-    let request = request.map_err(|error| Failure {
-      kind: ErrorKind::Unauthorized,
-      message: format!("no request can be made of the URL and the access token: {error}"),
+    let request = request.map_err(|error| {
+      let message = format!("no request can be made of the URL and the access token: {error}");
+      Failure::new(ErrorKind::Unauthorized, message)
     })?;
     let sent = self.transport.send(request).await;
     sent.map_err(|error| unavailable(format!("failed to connect to '{url}': {error}")))
@@ -174,10 +186,7 @@ pub(super) fn allow(hook: Option<&UrlHook>, url: &Url) -> Result<(), Failure> {
   let Some(hook) = hook else {
     return Ok(());
   };
-  hook(url).map_err(|error| Failure {
-    kind: error.kind(),
-    message: error.to_string(),
-  })
+  hook(url).map_err(|error| Failure::new(error.kind(), error.to_string()))
 }
 
 async fn read_answer(url: &Url, response: Response<BodyStream>) -> Result<Lease, Failure> {
@@ -196,14 +205,14 @@ async fn read_answer(url: &Url, response: Response<BodyStream>) -> Result<Lease,
       status if status.is_server_error() => ErrorKind::Unavailable,
       _ => ErrorKind::Refused,
     };
-    return Err(Failure { kind, message });
+    return Err(Failure::new(kind, message));
   }
   let body = body.map_err(|error| unavailable(format!("'{url}': {error}")))?;
   let metadata = DatabaseMetadata::from_json(&body, url);
-  let metadata = metadata.map_err(|error| {
-    refused(format!(
-      "the metadata endpoint at '{url}' responded with invalid metadata: {error}"
-    ))
+  // Deno's words, and like Deno not when the database is opened, but when it is used.
+  let metadata = metadata.map_err(|error| Failure {
+    is_invalid_answer: true,
+    ..refused(format!("Failed to parse metadata: {error}"))
   })?;
   Ok(Lease::new(metadata, extensions))
 }
@@ -233,17 +242,11 @@ pub(super) fn shown(body: &[u8]) -> String {
 }
 
 pub(super) fn unavailable(message: String) -> Failure {
-  Failure {
-    kind: ErrorKind::Unavailable,
-    message,
-  }
+  Failure::new(ErrorKind::Unavailable, message)
 }
 
 fn refused(message: String) -> Failure {
-  Failure {
-    kind: ErrorKind::Refused,
-    message,
-  }
+  Failure::new(ErrorKind::Refused, message)
 }
 
 /// Whether another attempt may help.

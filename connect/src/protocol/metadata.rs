@@ -85,7 +85,7 @@ pub enum InvalidMetadata {
   #[error("{0}")]
   Json(#[from] serde_json::Error),
   /// A version that was not asked for.
-  #[error("unknown protocol version {0}")]
+  #[error("unsupported metadata version: {0}")]
   Version(u32),
   /// Not a UUID.
   #[error("invalid database ID: {0}")]
@@ -188,7 +188,7 @@ fn endpoint_url(text: &str, version: u32, base: &Url) -> Result<String, InvalidM
   }
   // A bare origin is written with a slash.
   if url.path() != "/" && url.path().ends_with('/') {
-    return Err(invalid("it must not end with '/'"));
+    return Err(invalid("endpoint URL must not end with '/'"));
   }
   Ok(url.as_str().trim_end_matches('/').to_owned())
 }

@@ -15,7 +15,7 @@ pub use frame::{FrameReader, InvalidFrame, KEEP_ALIVE, frame};
 pub use metadata::{
   DatabaseMetadata, Endpoint, EndpointConsistency, InvalidMetadata, MetadataRequest,
 };
-pub(crate) use scan::too_many;
+pub use scan::too_many;
 
 /// The header with the protocol's version, from version 2 on.
 pub const HEADER_VERSION: &str = "x-denokv-version";

@@ -34,7 +34,7 @@ const QUEUE_EXCHANGE: &[Field] = &[field(6, 10_000), field(7, 10_000)];
 
 /// What a request has more of than any server takes, in the words of Deno's limits; `None`: nothing. Bytes that are no
 /// message are left to the decoder.
-pub(crate) fn too_many(method: &str, body: &[u8]) -> Option<&'static str> {
+pub fn too_many(method: &str, body: &[u8]) -> Option<&'static str> {
   let (fields, reasons): (_, &[_]) = match method {
     "snapshot_read" => (SNAPSHOT_READ, &["Too many ranges (max 10)"]),
     "watch" => (WATCH, &["Too many keys (max 10)"]),
