@@ -18,8 +18,9 @@ fn options(args: &ServeArgs) -> SqliteOptions {
   options
 }
 
-/// A server of what the arguments name.
-pub(crate) fn databases(args: &ServeArgs, tokens: Tokens) -> Result<Builder> {
+/// A server of what the arguments name, which knows no token yet.
+pub(crate) fn databases(args: &ServeArgs) -> Result<Builder> {
+  let tokens = Tokens::default();
   let options = options(args);
   match (&args.file, &args.dir) {
     (Some(file), _) => {

@@ -1,3 +1,4 @@
+use std::io::Write;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail};
@@ -51,7 +52,6 @@ fn log(args: &ServeArgs) -> Result<()> {
 async fn run(args: &ServeArgs) -> Result<()> {
   let mut signals = Signals::new()?;
   let source = Source::of(args);
-  let tokens = source.read()?;
   let tls = match (&args.tls_cert, &args.tls_key) {
     (Some(certificate), Some(key)) => Some(Tls::from_files(certificate, key)?),
     _ => None,
@@ -60,11 +60,13 @@ async fn run(args: &ServeArgs) -> Result<()> {
   limits.connections = args.max_connections;
   limits.requests_of_token = args.max_requests;
   limits.watches_of_token = args.max_watches;
-  let server = open::databases(args, tokens)?
+  let server = open::databases(args)?
     .read_only(args.read_only)
     .limits(limits)
     .build();
   server.prepare().await.context(open::shown(args))?;
+  // After the database: a token is not kept beside one that can't be opened.
+  server.set_tokens(source.read()?);
   let listener = listen(args.addr).await?;
   let addr = listener.local_addr()?;
   if let Some(admin) = args.admin_addr {
@@ -73,7 +75,12 @@ async fn run(args: &ServeArgs) -> Result<()> {
     let server = server.clone();
     tokio::spawn(async move { server.serve_admin(admin).await });
   }
-  println!("{}", hints::how_to_connect(args, addr, &source));
+  // Who has asked for the first line only, as `head -1` does, has closed the pipe.
+  let _ = writeln!(
+    std::io::stdout(),
+    "{}",
+    hints::how_to_connect(args, addr, &source)
+  );
   tracing::info!(%addr, what = open::shown(args), tls = tls.is_some(), read_only = args.read_only, "serves");
   let serving = {
     let (server, tls) = (server.clone(), tls.clone());
