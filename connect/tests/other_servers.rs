@@ -193,9 +193,8 @@ fn version_1_has_headers_and_urls_of_its_own() {
   );
 }
 
-/// As in Deno, what the metadata are is seen when they are used.
 #[test]
-fn invalid_metadata_fail_calls() {
+fn invalid_metadata_fail_opening() {
   let server = Fake::start(|asked| match asked.path.as_str() {
     "/format" => ok(br#"{"version":1,"databaseId":"x"}"#.to_vec()),
     "/version" => ok(metadata(1000, STRONG, "t", LATE)),
@@ -207,15 +206,16 @@ fn invalid_metadata_fail_calls() {
     )),
   });
   for (path, text) in [
-    ("/format", "Failed to parse metadata: "),
-    (
-      "/version",
-      "Failed to parse metadata: unsupported metadata version: 1000",
-    ),
+    ("/format", "Failed to parse metadata of"),
+    ("/version", "unsupported KV Connect metadata version 1000"),
     ("/slash", "endpoint URL must not end with '/'"),
   ] {
-    let store = open(&server.url(path)).unwrap();
-    let error = set(&store).unwrap_err();
+    let error = open(&server.url(path)).err().unwrap();
+    assert!(
+      error
+        .to_string()
+        .starts_with("Could not open Deno KV database: ")
+    );
     assert!(error.to_string().contains(text), "{error}");
     assert_eq!(error.kind(), ErrorKind::Refused);
   }

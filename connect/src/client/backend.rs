@@ -72,15 +72,15 @@ impl WriteIds {
 }
 
 impl RemoteBackend {
-  pub(super) fn new(remote: Arc<Remote>, lease: Option<&Lease>, runtime: Handle) -> Self {
+  pub(super) fn new(remote: Arc<Remote>, lease: &Lease, runtime: Handle) -> Self {
     Self {
       remote,
       runtime,
       order: Order::default(),
       is_closed: AtomicBool::new(false),
-      database_id: lease.map_or([0; 16], |lease| lease.metadata.database_id.into_bytes()),
-      can_watch: lease.is_none_or(|lease| lease.metadata.version >= 3),
-      has_queue: lease.is_some_and(|lease| lease.extensions.queue),
+      database_id: lease.metadata.database_id.into_bytes(),
+      can_watch: lease.metadata.version >= 3,
+      has_queue: lease.extensions.queue,
       write_ids: WriteIds::new(),
       dependents: Mutex::default(),
     }

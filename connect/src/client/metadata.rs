@@ -34,17 +34,11 @@ pub(super) struct Lease {
 pub(super) struct Failure {
   pub(super) kind: ErrorKind,
   pub(super) message: String,
-  /// The server has answered, and not with metadata that can be used.
-  pub(super) is_invalid_answer: bool,
 }
 
 impl Failure {
   pub(super) fn new(kind: ErrorKind, message: String) -> Self {
-    Self {
-      kind,
-      message,
-      is_invalid_answer: false,
-    }
+    Self { kind, message }
   }
 }
 
@@ -209,11 +203,8 @@ async fn read_answer(url: &Url, response: Response<BodyStream>) -> Result<Lease,
   }
   let body = body.map_err(|error| unavailable(format!("'{url}': {error}")))?;
   let metadata = DatabaseMetadata::from_json(&body, url);
-  // Deno's words, and like Deno not when the database is opened, but when it is used.
-  let metadata = metadata.map_err(|error| Failure {
-    is_invalid_answer: true,
-    ..refused(format!("Failed to parse metadata: {error}"))
-  })?;
+  let metadata =
+    metadata.map_err(|error| refused(format!("Failed to parse metadata of '{url}': {error}")))?;
   Ok(Lease::new(metadata, extensions))
 }
 

@@ -48,7 +48,7 @@ pub async fn open(url: Url, options: ClientOptions) -> Result<Arc<dyn Backend>, 
   let remote = Arc::new(Remote::new(url, token, &options, transport));
   let first = {
     let remote = remote.clone();
-    runtime.spawn(async move { remote.first_lease().await })
+    runtime.spawn(async move { remote.lease().await })
   };
   // It fails to be joined if the runtime ends, which it does with the process.
   let lease = first.await.map_err(|error| cannot(error.to_string()))?;
@@ -58,11 +58,7 @@ pub async fn open(url: Url, options: ClientOptions) -> Result<Arc<dyn Backend>, 
       format!("Could not open Deno KV database: {error}"),
     )
   })?;
-  Ok(Arc::new(RemoteBackend::new(
-    remote,
-    lease.as_deref(),
-    runtime,
-  )))
+  Ok(Arc::new(RemoteBackend::new(remote, &lease, runtime)))
 }
 
 /// Opens remote databases as [`Store`]s: `Store::connect(url, token)`.

@@ -80,13 +80,9 @@ impl Remote {
     }
   }
 
-  /// The first metadata. `None`: the server has answered with others than can be used, which calls will say.
-  pub(super) async fn first_lease(&self) -> Result<Option<Arc<Lease>>, StoreError> {
-    match self.exchange.lease(None).await {
-      Ok(lease) => Ok(Some(lease)),
-      Err(failure) if failure.is_invalid_answer => Ok(None),
-      Err(failure) => Err(failure.into()),
-    }
+  /// The metadata that is known, or new ones.
+  pub(super) async fn lease(&self) -> Result<Arc<Lease>, StoreError> {
+    Ok(self.exchange.lease(None).await?)
   }
 
   /// A call that is tried until the deadline.

@@ -85,7 +85,7 @@ pub enum InvalidMetadata {
   #[error("{0}")]
   Json(#[from] serde_json::Error),
   /// A version that was not asked for.
-  #[error("unsupported metadata version: {0}")]
+  #[error("unsupported KV Connect metadata version {0}")]
   Version(u32),
   /// Not a UUID.
   #[error("invalid database ID: {0}")]
