@@ -190,7 +190,7 @@ fn answer(mut stream: StdStream) -> Result<()> {
       // The entry of ["ten", 1], with the value 1.
       false => (
         "application/x-protobuf",
-        b"\x0a\x28\x0a\x26\x0a\x0e\x02ten\0\x21\xbf\xf0\0\0\0\0\0\0\x12\x04\xff\x0f\x49\x02\x18\x01\x22\x0a\0\0\0\0\0\0\0\x01\0\0\x20\x01\x40\x01",
+        b"\x0a\x26\x0a\x24\x0a\x0e\x02ten\0\x21\xbf\xf0\0\0\0\0\0\0\x12\x04\xff\x0f\x49\x02\x18\x01\x22\x0a\0\0\0\0\0\0\0\x01\0\0\x20\x01\x40\x01",
       ),
     };
     let head = format!(
