@@ -5,6 +5,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+/// The access token of the servers that are measured, which programs find in their environment.
+pub const TOKEN: &str = "the-token-of-the-benchmark";
+
 /// A program that runs scripts.
 pub struct Program {
   pub name: &'static str,
@@ -51,7 +54,7 @@ impl Program {
       .current_dir(folder)
       .env("KV_DATA_DIR", folder)
       .env("NO_COLOR", "1")
-      .env("DENO_KV_ACCESS_TOKEN", crate::remote::TOKEN)
+      .env("DENO_KV_ACCESS_TOKEN", TOKEN)
       .stderr(Stdio::inherit())
       .output()
       .with_context(|| self.binary.display().to_string())?;

@@ -1,6 +1,11 @@
 //! The client against the server does what every engine must do.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+  clippy::expect_used,
+  clippy::panic,
+  clippy::unwrap_used,
+  reason = "a test fails by panicking"
+)]
 
 mod support;
 

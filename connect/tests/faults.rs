@@ -1,6 +1,11 @@
 //! A network that loses, delays, repeats and cuts, servers that stop, and clients that die.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+  clippy::expect_used,
+  clippy::panic,
+  clippy::unwrap_used,
+  reason = "a test fails by panicking"
+)]
 
 #[path = "support/proxy.rs"]
 mod proxy;

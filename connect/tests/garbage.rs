@@ -1,6 +1,11 @@
 //! Bytes of any kind, where messages are expected: refused, or read, and never a panic.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+  clippy::expect_used,
+  clippy::panic,
+  clippy::unwrap_used,
+  reason = "a test fails by panicking"
+)]
 
 #[path = "support/garbage.rs"]
 mod bodies;

@@ -1,6 +1,11 @@
 //! Servers of others: of version 1, with answers that are wrong, and with several endpoints.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+  clippy::expect_used,
+  clippy::panic,
+  clippy::unwrap_used,
+  reason = "a test fails by panicking"
+)]
 
 mod support;
 

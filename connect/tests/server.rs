@@ -1,6 +1,11 @@
 //! What the server answers to clients that are strict, old, wrong or hostile.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+  clippy::expect_used,
+  clippy::panic,
+  clippy::unwrap_used,
+  reason = "a test fails by panicking"
+)]
 
 #[path = "support/http.rs"]
 mod raw;
@@ -522,7 +527,7 @@ fn watch_begins_with_all_keys_and_ends_cleanly() {
   );
   let mut frames = FrameReader::default();
   let mut next = |stream: &mut TcpStream| loop {
-    if let Some(output) = frames.next().unwrap() {
+    if let Some(output) = frames.next_frame().unwrap() {
       return output;
     }
     frames.push(&next_chunk(stream, &mut buffer).unwrap());
@@ -564,7 +569,7 @@ fn no_keys_to_watch_is_no_error() {
   assert_eq!(head.status, 200);
   let mut frames = FrameReader::default();
   frames.push(&next_chunk(&mut stream, &mut buffer).unwrap());
-  assert!(frames.next().unwrap().unwrap().keys.is_empty());
+  assert!(frames.next_frame().unwrap().unwrap().keys.is_empty());
 }
 
 #[test]

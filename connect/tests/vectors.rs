@@ -1,7 +1,12 @@
 //! Exchanges of the real clients with the reference server, as they were recorded: the messages are read, and written
 //! again to the same bytes.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+  clippy::expect_used,
+  clippy::panic,
+  clippy::unwrap_used,
+  reason = "a test fails by panicking"
+)]
 
 use kv_connect::protocol::messages::*;
 use kv_connect::protocol::{DatabaseMetadata, FrameReader, MetadataRequest, frame};
@@ -68,7 +73,7 @@ fn messages_survive() {
           let recorded = bytes(recorded, "hex");
           let mut reader = FrameReader::default();
           reader.push(&recorded);
-          if let Some(output) = reader.next().unwrap() {
+          if let Some(output) = reader.next_frame().unwrap() {
             assert_eq!(frame(&output)[..], recorded[..]);
           }
         }

@@ -1,6 +1,7 @@
 //! `kv serve`, and the clients that people use with it: kv, the real Deno, and @deno/kv on Node.
 
 #![allow(
+  clippy::expect_used,
   clippy::unwrap_used,
   clippy::panic,
   reason = "a test fails by panicking"

@@ -8,11 +8,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::program::Program;
+use crate::program::{Program, TOKEN};
 use crate::table::{Cell, Row, Table, median};
 use load::{Request, requests_each_second};
 use servers::Server;
-pub use servers::TOKEN;
 
 /// The figures of scripts/remote.js.
 const CALLS: [&str; 6] = [

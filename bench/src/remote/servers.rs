@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-/// Both servers', and what programs find in their environment.
-pub const TOKEN: &str = "the-token-of-the-benchmark";
+use crate::program::TOKEN;
 
 /// A server with an empty database. Dropping it ends it.
 pub struct Server {

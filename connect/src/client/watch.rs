@@ -55,7 +55,7 @@ async fn follow(mut stream: BodyStream, count: usize, notifier: &Notifier) -> bo
   while let Ok(Some(Ok(piece))) = tokio::time::timeout(SILENCE, stream.next()).await {
     frames.push(&piece);
     loop {
-      match frames.next() {
+      match frames.next_frame() {
         Ok(Some(frame)) => match apply(frame, count, &mut state) {
           Ok(values) => notifier.values(values),
           Err(error) => {

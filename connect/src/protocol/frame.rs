@@ -42,7 +42,7 @@ impl FrameReader {
   ///
   /// # Errors
   /// The stream is none of frames.
-  pub fn next(&mut self) -> Result<Option<WatchOutput>, InvalidFrame> {
+  pub fn next_frame(&mut self) -> Result<Option<WatchOutput>, InvalidFrame> {
     loop {
       let Some(length) = self.buffer.first_chunk::<4>() else {
         return Ok(None);
@@ -88,7 +88,7 @@ mod tests {
       let mut found = 0;
       for piece in stream.chunks(size) {
         reader.push(piece);
-        while let Some(read) = reader.next().unwrap() {
+        while let Some(read) = reader.next_frame().unwrap() {
           assert_eq!(read, output);
           found += 1;
         }
@@ -102,7 +102,7 @@ mod tests {
     for bytes in [&b"\xff\xff\xff\xff"[..], b"\x01\0\0\0\xff"] {
       let mut reader = FrameReader::default();
       reader.push(bytes);
-      assert!(reader.next().is_err());
+      assert!(reader.next_frame().is_err());
     }
   }
 }

@@ -56,7 +56,7 @@ pub fn read_response(bytes: &[u8]) {
   let _ = QueueExchangeOutput::decode(bytes);
   let mut frames = FrameReader::default();
   frames.push(bytes);
-  while let Ok(Some(output)) = frames.next() {
+  while let Ok(Some(output)) = frames.next_frame() {
     for key in output.keys {
       let _ = key.entry_if_changed.map(|entry| entry.held().is_ok());
     }
