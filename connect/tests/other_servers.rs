@@ -449,3 +449,64 @@ fn hook_sees_every_url() {
   );
   assert_eq!(server.count("/data/atomic_write"), 0);
 }
+
+/// A transport without a network.
+struct InProcess;
+
+impl kv_connect::client::Transport for InProcess {
+  fn send(
+    &self,
+    request: http::Request<bytes::Bytes>,
+  ) -> futures::future::BoxFuture<
+    'static,
+    Result<http::Response<kv_connect::client::BodyStream>, kv_connect::client::TransportError>,
+  > {
+    use futures::StreamExt;
+    assert_eq!(request.uri().host(), Some("nowhere.invalid"));
+    let body = match request.uri().path() {
+      "/" => metadata(3, STRONG, "t", LATE),
+      "/data/atomic_write" => committed(),
+      _ => nothing_found(),
+    };
+    Box::pin(async move {
+      let body = futures::stream::iter([Ok(bytes::Bytes::from(body))]).boxed();
+      Ok(http::Response::new(body))
+    })
+  }
+}
+
+#[test]
+fn transport_of_the_embedder() {
+  let options = ClientOptions::default()
+    .token(TOKEN)
+    .transport(Arc::new(InProcess));
+  let store = connect_with("https://nowhere.invalid", options).unwrap();
+  assert!(matches!(set(&store).unwrap(), CommitOutcome::Committed(_)));
+  assert!(get(&store).unwrap()[0].is_empty());
+}
+
+#[test]
+fn each_url_has_its_token() {
+  let server = Fake::start(|asked| {
+    let name = asked.path.trim_start_matches('/').to_owned();
+    let has_its_own = asked.head.contains(&format!("bearer token-of-{name}"));
+    match has_its_own {
+      true => ok(metadata(3, STRONG, "t", LATE)),
+      false => (401, vec![], vec![]),
+    }
+  });
+  let options = ClientOptions::default().token_for(|url| match url.path() {
+    "/none" => None,
+    path => Some(format!("token-of-{}", path.trim_start_matches('/'))),
+  });
+  for path in ["/a", "/b"] {
+    assert!(connect_with(&server.url(path), options.clone()).is_ok());
+  }
+  let error = connect_with(&server.url("/none"), options).err().unwrap();
+  assert!(
+    error
+      .to_string()
+      .starts_with("Missing DENO_KV_ACCESS_TOKEN"),
+    "{error}"
+  );
+}

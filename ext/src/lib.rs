@@ -78,7 +78,8 @@
 //! # Remote databases
 //!
 //! With the feature `remote`, `Deno.openKv("https://…")` opens a database of another machine by KV Connect, and
-//! [`KvOptions`] has a method `remote` with tokens, transport and a hook for URLs. Without it, such a call rejects.
+//! [`KvOptions`] has a method `remote` with tokens, transport and a hook for URLs. The feature `remote-transport` leaves
+//! HTTP and TLS to a transport of the embedder's. Without both, such a call rejects.
 //!
 //! # Engines
 //!
@@ -102,7 +103,7 @@ mod options;
 
 pub use deno_core::url::Url;
 pub use deno_error::JsErrorBox;
-#[cfg(feature = "remote")]
+#[cfg(feature = "remote-transport")]
 pub use kv_connect::client::{ClientOptions, Connect, Transport, TransportError};
 pub use kv_store::{
   Atomic, Builder, Consistency, Deliveries, Delivery, Durability, Entry, InvalidVersionstampError,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use deno_core::futures::future::BoxFuture;
 use deno_core::url::Url;
 use deno_error::JsErrorBox;
-#[cfg(feature = "remote")]
+#[cfg(feature = "remote-transport")]
 use kv_connect::client::ClientOptions;
 use kv_store::engine::{Backend, Clock, Durability, StoreError, SystemClock};
 use kv_store::sqlite::SqliteOptions;
@@ -47,7 +47,7 @@ pub struct KvOptions {
   pub(crate) open_hook: Option<OpenHook>,
   /// By scheme, in lower case.
   pub(crate) openers: HashMap<String, Opener>,
-  #[cfg(feature = "remote")]
+  #[cfg(feature = "remote-transport")]
   pub(crate) remote: ClientOptions,
   pub(crate) limits: Limits,
   pub(crate) clock: Arc<dyn Clock>,
@@ -81,7 +81,7 @@ impl Default for KvOptions {
       default_store: None,
       open_hook: None,
       openers: HashMap::new(),
-      #[cfg(feature = "remote")]
+      #[cfg(feature = "remote-transport")]
       remote: ClientOptions::default(),
       limits: Limits::default(),
       clock: Arc::new(SystemClock),
@@ -208,7 +208,7 @@ impl KvOptions {
   /// });
   /// let options = KvOptions::default().remote(remote);
   /// ```
-  #[cfg(feature = "remote")]
+  #[cfg(feature = "remote-transport")]
   pub fn remote(mut self, options: ClientOptions) -> Self {
     self.remote = options;
     self

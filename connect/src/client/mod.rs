@@ -12,6 +12,7 @@
 //! waits for its answer, and from programs without an event loop.
 
 mod backend;
+#[cfg(feature = "http")]
 mod http;
 mod metadata;
 mod open;

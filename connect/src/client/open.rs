@@ -5,10 +5,10 @@ use kv_store::{KvError, Store};
 use url::Url;
 
 use super::backend::RemoteBackend;
-use super::http::Http;
 use super::options::ClientOptions;
 use super::remote::Remote;
 use super::runtime;
+use super::transport::Transport;
 
 const VARIABLE: &str = "DENO_KV_ACCESS_TOKEN";
 
@@ -42,7 +42,7 @@ pub async fn open(url: Url, options: ClientOptions) -> Result<Arc<dyn Backend>, 
     None => {
       // The connector looks for the event loop.
       let _entered = runtime.enter();
-      Arc::new(Http::new().map_err(|error| cannot(format!("no root certificates: {error}")))?)
+      default_transport().map_err(cannot)?
     }
   };
   let remote = Arc::new(Remote::new(url, token, &options, transport));
@@ -59,6 +59,19 @@ pub async fn open(url: Url, options: ClientOptions) -> Result<Arc<dyn Backend>, 
     )
   })?;
   Ok(Arc::new(RemoteBackend::new(remote, &lease, runtime)))
+}
+
+#[cfg(feature = "http")]
+fn default_transport() -> Result<Arc<dyn Transport>, String> {
+  let http = super::http::Http::new();
+  Ok(Arc::new(http.map_err(|error| {
+    format!("the system's root certificates can't be read: {error}")
+  })?))
+}
+
+#[cfg(not(feature = "http"))]
+fn default_transport() -> Result<Arc<dyn Transport>, String> {
+  Err("this program brings no transport: ClientOptions::transport takes one".into())
 }
 
 /// Opens remote databases as [`Store`]s: `Store::connect(url, token)`.

@@ -199,7 +199,7 @@ async fn open(
   Ok((backend, weight))
 }
 
-#[cfg(feature = "remote")]
+#[cfg(feature = "remote-transport")]
 async fn open_remote(
   url: Url,
   options: &KvOptions,
@@ -207,7 +207,7 @@ async fn open_remote(
   Ok(kv_connect::client::open(url, options.remote.clone()).await)
 }
 
-#[cfg(not(feature = "remote"))]
+#[cfg(not(feature = "remote-transport"))]
 async fn open_remote(
   url: Url,
   _options: &KvOptions,
