@@ -12,6 +12,7 @@ use crate::ServeArgs;
 
 fn options(args: &ServeArgs) -> SqliteOptions {
   let mut options = SqliteOptions::default();
+  options.read_only = args.read_only;
   if let Some(bytes) = args.cache_size {
     options.cache_size = bytes;
   }

@@ -40,7 +40,8 @@ pub use write::{AtomicWrite, Check, CommitOutcome, Mutation, MutationKind, WRITE
 /// One handle on an open database. Handles of the same database may share what is behind them.
 ///
 /// Calls on a handle happen in the order in which they are made, whether or not their answers were waited for: a read
-/// sees the writes that were asked for before it.
+/// sees the writes that were asked for before it. An engine behind a network may keep this order only among calls that
+/// touch the same keys, so that others are on their way at the same time.
 pub trait Backend: Send + Sync {
   /// Reads all `ranges` from one snapshot: no commit is seen in one of them and not in another.
   /// Entries that have expired are not there.
@@ -84,9 +85,9 @@ pub trait Backend: Send + Sync {
   /// done, and, if this was the last handle, the database is closed. Dropping a handle closes it too.
   fn close(&self) -> Answer<()>;
 
-  /// Another handle on the same database, with an order of calls of its own. `None`: the engine has none, and this one
-  /// serves as well.
-  fn another(&self) -> Option<Arc<dyn Backend>> {
+  /// A handle on the same database for reads and watches only: a server reads by it for all its clients, whose reads
+  /// keep no order with the writes of others. `None`: the engine has none, and this one serves as well.
+  fn reader(&self) -> Option<Arc<dyn Backend>> {
     None
   }
 
@@ -95,8 +96,8 @@ pub trait Backend: Send + Sync {
     Capabilities::default()
   }
 
-  /// The database's own id, the same for all who open it: a random one that is kept in it, and made if there is none and
-  /// `make` says so. `None`: there is none.
+  /// The database's own id, the same for all who open it: a random one that is kept in it. One that has none gets it if
+  /// `make` says so, and else has one of the place where it is. `None`: there is none.
   fn database_id(&self, make: bool) -> Answer<Option<[u8; 16]>> {
     let _ = make;
     Answer::ready(Ok(None))

@@ -74,7 +74,8 @@ pub trait Listener: Send + Sync {
   }
 
   /// Takes over messages that another listener was handed and left, or whose process has died: from now on this
-  /// listener has them. Returns those that it has got. The others are delivered to somebody else, or done.
+  /// listener has them. Returns those that it has got. The others are delivered to somebody else, or done; or their
+  /// process has died within the last two seconds, which nobody can tell yet.
   ///
   /// A server that was restarted adopts what its clients are still working on.
   fn adopt(&self, ids: Vec<MessageId>) -> Answer<Vec<MessageId>> {

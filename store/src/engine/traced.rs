@@ -83,8 +83,8 @@ impl Backend for Traced {
     self.0.close().traced(operation!("kv.close"))
   }
 
-  fn another(&self) -> Option<Arc<dyn Backend>> {
-    self.0.another().map(Self::new)
+  fn reader(&self) -> Option<Arc<dyn Backend>> {
+    self.0.reader().map(Self::new)
   }
 
   fn capabilities(&self) -> Capabilities {

@@ -33,6 +33,8 @@ pub struct SqliteOptions {
   /// Whether durable commits lengthen the log's file ahead of their need, by up to 256 KiB at a time, so that fewer of
   /// them wait for the file system to note a new length. Default: true.
   pub wal_preallocation: bool,
+  /// Whether the file is opened for reading only, also where it could be written. Default: false.
+  pub read_only: bool,
 }
 
 impl fmt::Debug for SqliteOptions {
@@ -44,6 +46,7 @@ impl fmt::Debug for SqliteOptions {
       .field("mmap_size", &self.mmap_size)
       .field("wal_index", &self.wal_index)
       .field("wal_preallocation", &self.wal_preallocation)
+      .field("read_only", &self.read_only)
       .finish_non_exhaustive()
   }
 }
@@ -58,6 +61,7 @@ impl Default for SqliteOptions {
       mmap_size: 0,
       wal_index: true,
       wal_preallocation: true,
+      read_only: false,
     }
   }
 }

@@ -11,7 +11,9 @@ use super::alarm::Alarm;
 use super::delivery::Dispatcher;
 use super::transaction::{Outcome, Task};
 use super::write::{AfterCommit, Executor};
-use crate::engine::{AtomicWrite, Clock, CommitOutcome, MutationKind, Stats, Watcher};
+use crate::engine::{
+  AtomicWrite, Clock, CommitOutcome, MutationKind, Stats, WRITE_ID_TTL, Watcher,
+};
 use crate::versionstamp::Versionstamp;
 use expiry_schedule::ExpirySchedule;
 use maintenance::Maintenance;
@@ -25,6 +27,7 @@ pub(crate) struct Background {
   expiry: Arc<ExpirySchedule>,
   maintenance: Arc<Maintenance>,
   alarm: Arc<Alarm>,
+  clock: Arc<dyn Clock>,
 }
 
 impl Background {
@@ -39,7 +42,7 @@ impl Background {
     let dispatcher = Dispatcher::new(clock.clone(), alarm.clone(), executor.clone());
     let expiry = ExpirySchedule::new(clock.clone(), alarm.clone(), watchers.clone(), executor);
     let maintenance = Maintenance::new(
-      clock,
+      clock.clone(),
       alarm.clone(),
       watchers.clone(),
       dispatcher.clone(),
@@ -52,6 +55,7 @@ impl Background {
       expiry,
       maintenance,
       alarm,
+      clock,
     })
   }
 
@@ -129,6 +133,10 @@ impl Background {
       .filter_map(|mutation| mutation.expire_at);
     if let Some(first) = expiries.min() {
       self.note_expiry(first);
+    }
+    if write.id.is_some() {
+      let ttl = WRITE_ID_TTL.as_millis().try_into().unwrap_or(u64::MAX);
+      self.note_expiry(self.clock.now_ms().saturating_add(ttl));
     }
     let dues = write.enqueues.iter().map(|enqueue| enqueue.due_at);
     if let Some(first) = dues.min() {

@@ -26,6 +26,8 @@ pub(crate) struct Handle {
   pub(super) abandoned: Abandoned,
   /// What ends when the handle is closed.
   dependents: Dependents,
+  /// It takes no writes, so its reads need no order.
+  pub(super) is_for_reads: bool,
 }
 
 impl Handle {
@@ -36,6 +38,7 @@ impl Handle {
       order: Order::default(),
       abandoned: Abandoned::default(),
       dependents: Dependents::default(),
+      is_for_reads: false,
     }
   }
 
@@ -47,7 +50,7 @@ impl Handle {
 
   fn write(&self, write: AtomicWrite) -> Result<Answer<CommitOutcome>, StoreError> {
     let database = self.database()?;
-    let Some(writer) = &database.writer else {
+    let Some(writer) = database.writer.as_ref().filter(|_| !self.is_for_reads) else {
       return Err(read_only(&database.path));
     };
     let (reply, answer) = Answer::queued(Some(writer.clone()));
@@ -64,7 +67,8 @@ impl Handle {
       return Ok(Answer::ready(Ok(Some(id))));
     }
     let Some(writer) = database.writer.as_ref().filter(|_| make) else {
-      return Ok(Answer::ready(Ok(None)));
+      // What stays the same as long as it is this file.
+      return Ok(Answer::ready(Ok(database.file_id.to_bytes())));
     };
     let (reply, answer) = Answer::queued(Some(writer.clone()));
     let job = Job::call(Task::DatabaseId, Durability::Full, |result| {
@@ -155,9 +159,11 @@ impl Backend for Handle {
     }
   }
 
-  fn another(&self) -> Option<Arc<dyn Backend>> {
+  fn reader(&self) -> Option<Arc<dyn Backend>> {
     let database = self.database().ok()?;
-    Some(Arc::new(Self::new(database, self.durability)))
+    let mut reader = Self::new(database, self.durability);
+    reader.is_for_reads = true;
+    Some(Arc::new(reader))
   }
 
   fn capabilities(&self) -> Capabilities {

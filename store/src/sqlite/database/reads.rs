@@ -53,8 +53,12 @@ impl Handle {
     }
     // Later calls must not be seen: the snapshot is taken now, or the read has its place among the writes.
     match database.pool.snapshot() {
+      Ok(None) if self.is_for_reads => database.read_later(ranges, None, &self.abandoned),
       Ok(Some(snapshot)) => database.read_later(ranges, Some(snapshot), &self.abandoned),
       Ok(None) => self.read_in_order(&database, ranges),
+      Err(error) if is_busy(&error) && self.is_for_reads => {
+        database.read_later(ranges, None, &self.abandoned)
+      }
       Err(error) if is_busy(&error) => self.read_in_order(&database, ranges),
       Err(error) => Err(database.explain(error.into())),
     }
@@ -129,6 +133,9 @@ impl Database {
     let (database, abandoned) = (self.clone(), abandoned.clone());
     let now_ms = self.options.clock.now_ms();
     let job: ReadJob = Box::new(move || {
+      if reply.is_closed() {
+        return;
+      }
       let result = match snapshot {
         Some(snapshot) => database.pool.read_from(snapshot, |connection| {
           interrupt::while_wanted(&abandoned, || {

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -29,9 +29,19 @@ pub(crate) struct Dispatcher {
   executor: Weak<dyn Executor>,
 }
 
+impl Running {
+  fn new(deadline: u64, listener: u64) -> Self {
+    Self {
+      deadline,
+      listener,
+      is_ending: false,
+    }
+  }
+}
+
 #[derive(Default)]
 struct Deliveries {
-  listeners: usize,
+  listeners: HashSet<u64>,
   /// Listeners that wait for messages, the one that has waited longest first.
   waiting: VecDeque<Waiting>,
   /// Messages are being taken.
@@ -49,10 +59,13 @@ struct Deliveries {
   is_closed: bool,
 }
 
+#[derive(Clone, Copy)]
 struct Running {
   /// Of the lease, as it is in the file.
   deadline: u64,
   listener: u64,
+  /// The end of the delivery was asked for.
+  is_ending: bool,
 }
 
 struct Waiting {
@@ -77,13 +90,13 @@ impl Dispatcher {
 
   /// Whether anybody listens.
   pub(crate) fn is_listened_to(&self) -> bool {
-    lock(&self.state).listeners > 0
+    !lock(&self.state).listeners.is_empty()
   }
 
   /// How many listeners there are, and how many messages are being delivered.
   pub(crate) fn counts(&self) -> (usize, usize) {
     let state = lock(&self.state);
-    (state.listeners, state.running.len())
+    (state.listeners.len(), state.running.len())
   }
 
   /// When messages are to be taken next: then one is due, and somebody waits for it.
@@ -254,8 +267,8 @@ impl Dispatcher {
     }
   }
 
-  pub(super) fn add_listener(&self) {
-    lock(&self.state).listeners += 1;
+  pub(super) fn add_listener(&self, listener: u64) {
+    lock(&self.state).listeners.insert(listener);
     // Messages may have been there before anybody listened here.
     self.note_due(0);
   }
@@ -263,7 +276,7 @@ impl Dispatcher {
   pub(super) fn remove_listener(&self, listener: u64) {
     let leases = {
       let mut state = lock(&self.state);
-      state.listeners -= 1;
+      state.listeners.remove(&listener);
       state.give_up(listener)
     };
     self.release(leases);
@@ -295,22 +308,17 @@ impl Dispatcher {
       if let (Outcome::Adopted(leases), Some(dispatcher)) = (outcome, weak.upgrade()) {
         let mut state = lock(&dispatcher.state);
         for Lease { id, deadline } in leases {
-          let running = Running { deadline, listener };
-          state.running.insert(id.clone(), running);
+          // The listener may have gone meanwhile: then the lease runs out.
+          if state.listeners.contains(&listener) {
+            state
+              .running
+              .insert(id.clone(), Running::new(deadline, listener));
+          }
           adopted.push(id);
         }
       }
       adopted.into_iter().map(MessageId::new).collect()
     })
-  }
-
-  /// Gives a message back whose delivery was not tried.
-  pub(super) fn release_one(&self, id: String) -> Answer<()> {
-    let Some(running) = lock(&self.state).running.remove(&id) else {
-      return Answer::ready(Ok(()));
-    };
-    let deadline = running.deadline;
-    self.call(Task::Release(vec![Lease { id, deadline }]), |_| ())
   }
 
   /// Submits a task; the answer is what `then` makes of its outcome. It asks for no sync: what a power failure undoes
@@ -371,36 +379,74 @@ impl Dispatcher {
 
   /// Ends a delivery: ack or nack.
   pub(super) fn end_delivery(
-    &self,
+    self: &Arc<Self>,
     id: String,
     delivered: bool,
     durability: Durability,
   ) -> Answer<()> {
-    let Some(running) = lock(&self.state).running.remove(&id) else {
-      // It was ended before.
-      return Answer::ready(Ok(()));
+    self.end(id, durability, |lease| Task::EndDelivery {
+      lease,
+      delivered,
+    })
+  }
+
+  /// Gives a message back whose delivery was not tried.
+  pub(super) fn release_one(self: &Arc<Self>, id: String) -> Answer<()> {
+    self.end(id, Durability::Relaxed, |lease| Task::Release(vec![lease]))
+  }
+
+  /// Ends a delivery by a task. If that fails, the message is still at work, and its end can be asked for again.
+  fn end(
+    self: &Arc<Self>,
+    id: String,
+    durability: Durability,
+    task: impl FnOnce(Lease) -> Task,
+  ) -> Answer<()> {
+    let deadline = match lock(&self.state).running.get_mut(&id) {
+      Some(running) if !running.is_ending => {
+        running.is_ending = true;
+        running.deadline
+      }
+      // It was ended before, or is being ended.
+      _ => return Answer::ready(Ok(())),
     };
     let Some(executor) = self.executor.upgrade() else {
       return StoreError::closed().into();
     };
-    let lease = Lease {
-      id,
-      deadline: running.deadline,
-    };
+    let task = task(Lease {
+      id: id.clone(),
+      deadline,
+    });
     let (reply, answer) = Answer::queued(Some(executor.clone() as Arc<dyn Leader>));
-    let task = Task::EndDelivery { lease, delivered };
+    let weak = Arc::downgrade(self);
+    let ended = id.clone();
     let job = Job::call(task, durability, move |result| {
+      if let Some(dispatcher) = weak.upgrade() {
+        lock(&dispatcher.state).ended(&ended, result.is_ok());
+      }
       // Sending fails when the runtime is gone.
       let _ = reply.send(result.map(|_| ()));
     });
     match executor.submit(job, true) {
       Ok(()) => answer,
-      Err(error) => error.into(),
+      Err(error) => {
+        lock(&self.state).ended(&id, false);
+        error.into()
+      }
     }
   }
 }
 
 impl Deliveries {
+  /// The end of a delivery is committed, or has failed.
+  fn ended(&mut self, id: &str, is_done: bool) {
+    if is_done {
+      self.running.remove(id);
+    } else if let Some(running) = self.running.get_mut(id) {
+      running.is_ending = false;
+    }
+  }
+
   /// Takes out what a listener has.
   fn give_up(&mut self, listener: u64) -> Vec<Lease> {
     let unfinished = self
@@ -448,9 +494,8 @@ impl Deliveries {
         .map(|taken| {
           let Lease { id, deadline } = taken.lease;
           let listener = waiting.listener;
-          self
-            .running
-            .insert(id.clone(), Running { deadline, listener });
+          let running = Running::new(deadline, listener);
+          self.running.insert(id.clone(), running);
           Message {
             id: MessageId::new(id),
             payload: taken.payload,

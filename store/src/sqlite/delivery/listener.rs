@@ -19,9 +19,10 @@ static LAST_LISTENER: AtomicU64 = AtomicU64::new(0);
 
 impl<Owner> QueueListener<Owner> {
   pub(crate) fn new(dispatcher: Arc<Dispatcher>, durability: Durability, owner: Owner) -> Self {
-    dispatcher.add_listener();
+    let id = LAST_LISTENER.fetch_add(1, Ordering::Relaxed);
+    dispatcher.add_listener(id);
     Self {
-      id: LAST_LISTENER.fetch_add(1, Ordering::Relaxed),
+      id,
       dispatcher,
       durability,
       is_closed: AtomicBool::new(false),

@@ -27,7 +27,10 @@ pub(crate) fn writer(
   busy_timeout: Duration,
 ) -> Result<Opened, StoreError> {
   let failed = |error| why(path, busy_timeout, error);
-  let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+  let flags = match options.read_only {
+    true => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    false => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+  };
   let mut connection = open(path, flags, busy_timeout, options.cache_size).map_err(failed)?;
   let deadline = Instant::now() + busy_timeout;
   // Also the first look into the file: one that is no database is refused here.

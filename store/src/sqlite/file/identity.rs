@@ -20,6 +20,17 @@ impl FileId {
   }
 }
 
+impl FileId {
+  /// The numbers in 16 bytes.
+  pub(crate) fn to_bytes(self) -> Option<[u8; 16]> {
+    let (device, number) = self.0?;
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&device.to_be_bytes());
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    Some(bytes)
+  }
+}
+
 #[cfg(unix)]
 fn identify(metadata: &fs::Metadata) -> (u64, u64) {
   use std::os::unix::fs::MetadataExt;

@@ -55,6 +55,22 @@ const TABLES: [&str; 5] = [
   "queue_running",
 ];
 
+/// Tables of this store that are not Deno's, made when they are needed, with their statements in lower case and without
+/// spaces.
+const OWN: [(&str, &str); 2] = [
+  (
+    "kv_write_ids",
+    "createtablekv_write_ids(idblobprimarykey,versionintegernotnull,forget_atintegernotnull)withoutrowid",
+  ),
+  (
+    "kv_database_id",
+    "createtablekv_database_id(kintegerprimarykey,idblobnotnull)",
+  ),
+];
+
+/// The index on one of them.
+const OWN_INDEX: &str = "createindexkv_write_ids_forget_atonkv_write_ids(forget_at)";
+
 /// What a table of ours never declares, and what would change the meaning of a write, or run an expression.
 const FOREIGN_CLAUSES: [&str; 7] = [
   "on conflict",
@@ -105,7 +121,23 @@ pub(crate) fn look(connection: &Connection) -> rusqlite::Result<(Look, i64)> {
       known += 1;
       continue;
     }
-    if let Some(reason) = foreign(&kind, &name, &table, &sql) {
+    let sql = sql.as_str();
+    if let Some((_, own)) = OWN.iter().find(|(own, _)| *own == name || *own == table) {
+      let statement = sql.split_whitespace().collect::<String>();
+      let is_own = match kind.as_str() {
+        "table" => statement == *own,
+        "index" => statement.is_empty() || statement == OWN_INDEX,
+        _ => false,
+      };
+      if !is_own {
+        return Ok((
+          Look::Foreign(format!("its {kind} {name} is not as kv makes it")),
+          0,
+        ));
+      }
+      continue;
+    }
+    if let Some(reason) = foreign(&kind, &name, &table, sql) {
       return Ok((Look::Foreign(reason), 0));
     }
   }

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -11,6 +12,8 @@ const EXISTS: &str = "SELECT 1 FROM queue_running WHERE deadline = ?1 AND id = ?
 const REMOVE: &str = "DELETE FROM queue_running WHERE deadline = ?1 AND id = ?2";
 const DEADLINE_OF: &str =
   "SELECT deadline FROM queue_running WHERE id = ?1 AND typeof(deadline) = 'integer'";
+const ALL: &str = "SELECT deadline, id FROM queue_running
+  WHERE typeof(deadline) = 'integer' AND typeof(id) = 'text'";
 const RENEW: &str = "UPDATE queue_running SET deadline = ?3 WHERE deadline = ?1 AND id = ?2";
 
 /// How long a lease lasts unless it is renewed. Deno's files have the same.
@@ -50,18 +53,35 @@ pub(crate) fn renew(
   Ok(renewed)
 }
 
-/// Takes over messages that are leased, by new leases. Returns those that are still there.
+/// A living process renews its leases in time, so none has less than this left.
+const LIVING: Duration = Duration::from_millis(3_400);
+
+/// Takes over those of these messages that nobody is at work on: their lease was left for longer than one lasts, or
+/// nobody has renewed it in time. Returns them with their new leases. Of a process that has died just now, the leases
+/// look alive for some 1.6 seconds more.
 pub(crate) fn adopt(
   connection: &Connection,
   ids: &[String],
   now_ms: u64,
 ) -> Result<Vec<Lease>, WriteError> {
-  let unknown_deadline = |id: &String| Lease {
-    id: id.clone(),
-    deadline: 0,
-  };
-  let leases: Vec<_> = ids.iter().map(unknown_deadline).collect();
-  renew(connection, &leases, LEASE, now_ms)
+  let living = deadline(now_ms, LIVING)..=deadline(now_ms, LEASE);
+  let wanted: HashSet<&str> = ids.iter().map(String::as_str).collect();
+  let left = connection
+    .prepare_cached(ALL)?
+    .query_map([], |row| {
+      let deadline: i64 = row.get(0)?;
+      let id: String = row.get(1)?;
+      Ok(Lease {
+        id,
+        deadline: deadline.try_into().unwrap_or(0),
+      })
+    })?
+    .filter(|lease| match lease {
+      Ok(lease) => wanted.contains(lease.id.as_str()) && !living.contains(&lease.deadline),
+      Err(_) => true,
+    })
+    .collect::<Result<Vec<_>, _>>()?;
+  renew(connection, &left, LEASE, now_ms)
 }
 
 /// Takes a message out of `queue_running`. `None`: it is not there any more, since the lease has expired and another

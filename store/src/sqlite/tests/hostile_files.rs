@@ -46,6 +46,18 @@ fn foreign_schema_is_refused_and_named() {
        v_encoding INTEGER, version INTEGER, seq INTEGER, expiration_ms INTEGER) WITHOUT ROWID",
       "on conflict",
     ),
+    (
+      "CREATE TABLE kv_write_ids (x)",
+      "its table kv_write_ids is not as kv makes it",
+    ),
+    (
+      "CREATE VIEW kv_database_id AS SELECT 0 AS k, x'00' AS id",
+      "its view kv_database_id is not as kv makes it",
+    ),
+    (
+      "CREATE TABLE kv_database_id (k INTEGER PRIMARY KEY, id BLOB NOT NULL CHECK (length(id) > 2))",
+      "its table kv_database_id",
+    ),
   ] {
     let error = refused(sql);
     assert!(error.contains(named), "{sql}: {error}");

@@ -616,3 +616,67 @@ fn commits_are_synced_and_the_log_is_a_wal() {
   // 2 is FULL: a commit has been written to the disk when it is answered.
   assert_eq!(pragma("synchronous"), "Integer(2)");
 }
+
+#[test]
+fn read_only_option_leaves_the_file_alone() {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  {
+    let store = open_file(&path, &SqliteOptions::default()).unwrap();
+    commit(&*store, vec![set("a", "1")]).unwrap();
+  }
+  let options = SqliteOptions {
+    read_only: true,
+    ..SqliteOptions::default()
+  };
+  let before = std::fs::read(&path).unwrap();
+  let store = open_file(&path, &options).unwrap();
+  let id = store.database_id(false).wait_blocking().unwrap();
+  assert!(id.is_some());
+  assert_eq!(store.database_id(true).wait_blocking().unwrap(), id);
+  let write = AtomicWrite {
+    mutations: vec![set("b", "1")],
+    ..AtomicWrite::default()
+  };
+  assert!(store.atomic_write(write).wait_blocking().is_err());
+  drop(store);
+  assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn ids_of_writes_are_forgotten_without_more_writes() {
+  let folder = TempDir::new().unwrap();
+  let path = folder.path().join("kv");
+  let clock = Arc::new(TestClock::default());
+  let options = SqliteOptions {
+    clock: clock.clone(),
+    ..SqliteOptions::default()
+  };
+  let store = open_file(&path, &options).unwrap();
+  for id in 0..20 {
+    let write = AtomicWrite {
+      id: Some(crate::engine::WriteId([id; 16])),
+      mutations: vec![set("a", "1")],
+      ..AtomicWrite::default()
+    };
+    store.atomic_write(write).wait_blocking().unwrap();
+  }
+  let count = || {
+    let connection = Connection::open(&path).unwrap();
+    let sql = "SELECT count(*) FROM kv_write_ids";
+    connection
+      .query_row(sql, [], |row| row.get::<_, i64>(0))
+      .unwrap()
+  };
+  assert_eq!(count(), 20);
+  clock.0.fetch_add(600_001, Ordering::SeqCst);
+  // Wakes the maintenance thread, which sleeps by the machine's clock.
+  drop(store.watch(vec![]));
+  for _ in 0..200 {
+    if count() == 0 {
+      return;
+    }
+    std::thread::sleep(Duration::from_millis(20));
+  }
+  panic!("{} ids are left", count());
+}

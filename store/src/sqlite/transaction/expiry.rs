@@ -1,7 +1,9 @@
-//! Removes rows that have expired. Reads don't see them; this frees their space, and tells watchers.
+//! Removes rows that have expired, which reads don't see, and forgets ids of writes. That frees their space, and tells
+//! watchers.
 
 use rusqlite::{Connection, params};
 
+use super::write_ids;
 use crate::sqlite::error::WriteError;
 use crate::sqlite::time_column::first;
 
@@ -35,13 +37,18 @@ pub(super) fn remove_expired(connection: &Connection, now_ms: u64) -> Result<Rem
   for key in &keys {
     remove.execute([key])?;
   }
+  write_ids::forget(connection, now_ms)?;
   Ok(Removed {
     keys,
     next_expiry: next_expiry(connection)?,
   })
 }
 
-/// When the next row expires, in UTC milliseconds, if one does.
+/// When the next row expires, or the next id of a write is to be forgotten, in UTC milliseconds.
 pub(crate) fn next_expiry(connection: &Connection) -> rusqlite::Result<Option<u64>> {
-  first(connection, NEXT_EXPIRY)
+  let times = [
+    first(connection, NEXT_EXPIRY)?,
+    write_ids::next(connection)?,
+  ];
+  Ok(times.into_iter().flatten().min())
 }
