@@ -151,9 +151,17 @@ fn get(store: &Arc<dyn Backend>) -> Result<Vec<Entries>, StoreError> {
 }
 
 fn set(store: &Arc<dyn Backend>) -> Result<CommitOutcome, StoreError> {
+  mutate(store, MutationKind::Set(Value::U64(1)))
+}
+
+fn add(store: &Arc<dyn Backend>) -> Result<CommitOutcome, StoreError> {
+  mutate(store, MutationKind::Sum(Value::U64(1)))
+}
+
+fn mutate(store: &Arc<dyn Backend>, kind: MutationKind) -> Result<CommitOutcome, StoreError> {
   let mutation = Mutation {
     key: b"\x02a\0".to_vec(),
-    kind: MutationKind::Set(Value::U64(1)),
+    kind,
     expire_at: None,
   };
   let write = AtomicWrite {
@@ -317,6 +325,7 @@ fn metadata_are_refreshed_before_they_end() {
 #[test]
 fn busy_server_is_asked_again() {
   let left = Arc::new(Mutex::new(3));
+  let refill = left.clone();
   let server = Fake::start(move |asked| match asked.path.as_str() {
     "/" => ok(metadata(3, STRONG, "t", LATE)),
     path => {
@@ -333,8 +342,14 @@ fn busy_server_is_asked_again() {
   });
   let store = open(&server.url("/")).unwrap();
   assert!(get(&store).is_ok());
-  assert!(set(&store).is_ok());
   assert_eq!(server.count("/data/snapshot_read"), 4);
+  *refill.lock().unwrap() = 3;
+  assert!(set(&store).is_ok());
+  assert_eq!(server.count("/data/atomic_write"), 4);
+  // A sum may have been done before a proxy said so: this server knows no ids.
+  *refill.lock().unwrap() = 1;
+  assert_eq!(add(&store).unwrap_err().kind(), ErrorKind::UnknownOutcome);
+  assert_eq!(server.count("/data/atomic_write"), 5);
 }
 
 #[test]
@@ -509,4 +524,125 @@ fn each_url_has_its_token() {
       .starts_with("Missing DENO_KV_ACCESS_TOKEN"),
     "{error}"
   );
+}
+
+/// A server that knows ids, until its answers are lost.
+#[test]
+fn write_in_doubt_is_not_repeated_without_its_id() {
+  for second in ["without", "other", "404"] {
+    let asked_before = Arc::new(Mutex::new(0));
+    let server = Fake::start(move |asked| match asked.path.as_str() {
+      "/" => {
+        let is_first = *asked_before.lock().unwrap() == 0;
+        let mut body = metadata(3, STRONG, "t", LATE);
+        let mut headers = vec![("x-kv-extensions", "idempotency/1".to_owned())];
+        if !is_first && second == "without" {
+          headers.clear();
+        }
+        if !is_first && second == "other" {
+          let text = String::from_utf8(body).unwrap();
+          body = text.replace("11111111", "99999999").into_bytes();
+        }
+        (200, headers, body)
+      }
+      _ => {
+        assert!(asked.head.contains("x-kv-write-id"));
+        let mut count = asked_before.lock().unwrap();
+        *count += 1;
+        match *count {
+          // May have been done.
+          1 => (502, vec![], vec![]),
+          2 if second == "404" => (404, vec![], vec![]),
+          2 => (401, vec![], vec![]),
+          _ => ok(committed()),
+        }
+      }
+    });
+    let store = open(&server.url("/")).unwrap();
+    let error = add(&store).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownOutcome, "{second}: {error}");
+    assert_eq!(server.count("/data/atomic_write"), 2, "{second}");
+  }
+}
+
+#[test]
+fn answer_to_a_write_that_makes_no_sense_is_an_unknown_outcome() {
+  for answer in [b"\xff\xff".to_vec(), b"\x08\x01\x12\x03abc".to_vec()] {
+    let server = Fake::start(move |asked| match asked.path.as_str() {
+      "/" => ok(metadata(3, STRONG, "t", LATE)),
+      _ => ok(answer.clone()),
+    });
+    let store = open(&server.url("/")).unwrap();
+    assert_eq!(add(&store).unwrap_err().kind(), ErrorKind::UnknownOutcome);
+  }
+}
+
+#[test]
+fn silent_metadata_hold_nobody_up_while_the_token_is_good() {
+  let is_silent = Arc::new(Mutex::new(false));
+  let silence = is_silent.clone();
+  let server = Fake::start(move |asked| match asked.path.as_str() {
+    "/" => {
+      if *is_silent.lock().unwrap() {
+        std::thread::sleep(Duration::from_secs(5));
+      }
+      let soon = time::OffsetDateTime::now_utc() + Duration::from_secs(4);
+      let format = &time::format_description::well_known::Rfc3339;
+      ok(metadata(3, STRONG, "t", &soon.format(format).unwrap()))
+    }
+    _ => ok(nothing_found()),
+  });
+  let store = open(&server.url("/")).unwrap();
+  *silence.lock().unwrap() = true;
+  // Due to be refreshed.
+  std::thread::sleep(Duration::from_millis(3_300));
+  let started = std::time::Instant::now();
+  get(&store).unwrap();
+  assert!(started.elapsed() < Duration::from_millis(300));
+}
+
+#[test]
+fn dead_endpoint_is_left_alone() {
+  let endpoints =
+    r#"[{"url":"/strong","consistency":"strong"},{"url":"/dead","consistency":"eventual"}]"#;
+  let server = Fake::start(move |asked| match asked.path.as_str() {
+    "/" => ok(metadata(3, endpoints, "t", LATE)),
+    "/dead/snapshot_read" => (500, vec![], vec![]),
+    _ => ok(nothing_found()),
+  });
+  let store = open(&server.url("/")).unwrap();
+  let eventual = ReadOptions::default().consistency(Consistency::Eventual);
+  for _ in 0..40 {
+    get_with(&store, eventual).unwrap();
+  }
+  assert!(server.count("/dead/snapshot_read") <= 4);
+}
+
+#[test]
+fn answers_larger_than_what_was_asked_for_are_refused() {
+  for body in [b"\x0a\x00".repeat(2_000_000), vec![0x0a; 80 << 20]] {
+    let server = Fake::start(move |asked| match asked.path.as_str() {
+      "/" => ok(metadata(3, STRONG, "t", LATE)),
+      _ => ok(body.clone()),
+    });
+    let store = open(&server.url("/")).unwrap();
+    assert!(get(&store).is_err());
+  }
+}
+
+#[test]
+fn token_goes_to_no_other_host() {
+  let other = Fake::start(|_| ok(metadata(3, STRONG, "t", LATE)));
+  let elsewhere = other.url("/").replace("127.0.0.1", "localhost");
+  let server = Fake::start(move |_| (302, vec![("location", elsewhere.clone())], vec![]));
+  let error = open(&server.url("/")).err().unwrap();
+  assert!(
+    error
+      .to_string()
+      .contains("the access token is not sent there"),
+    "{error}"
+  );
+  assert_eq!(other.count("/"), 0);
+  let error = open("http://user:secret@127.0.0.1:1/").err().unwrap();
+  assert!(!error.to_string().contains("secret"), "{error}");
 }

@@ -1,5 +1,6 @@
 use std::io::Write;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use kv_connect::server::{Server, ServerLimits, Tls};
@@ -9,6 +10,9 @@ use tracing_subscriber::prelude::*;
 
 use crate::token::Source;
 use crate::{LogFormat, ServeArgs, hints, open};
+
+/// How long closing the databases may take.
+const CLOSE_TIME: Duration = Duration::from_secs(3);
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -101,12 +105,19 @@ async fn run(args: &ServeArgs) -> Result<()> {
     }
   }
   server.stop();
+  let end = async {
+    serving.await.context("the server has ended unexpectedly")?;
+    // What was answered is durable. What waits for a file that another process has locked is not, and not answered.
+    match tokio::time::timeout(CLOSE_TIME, server.close()).await {
+      Ok(closed) => closed.context("what was outstanding could not be done"),
+      Err(_) => bail!("some of what was outstanding could not be done in time"),
+    }
+  };
   tokio::select! {
-    served = serving => served.context("the server has ended unexpectedly")?,
-    // Whoever asks twice does not want to wait.
+    ended = end => ended?,
+    // Who asks twice does not want to wait.
     () = signals.stop_again() => bail!("stopped before everything that had begun was answered"),
   }
-  server.close().await?;
   tracing::info!("stopped");
   Ok(())
 }

@@ -1,22 +1,24 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
+use kv_store::Limits;
 use kv_store::engine::{
   Answer, AtomicWrite, Backend, Capabilities, CommitOutcome, Consistency, Entries, ErrorKind,
   Listener, MutationKind, Notifier, ReadOptions, ReadRange, StoreError, Watcher, WriteId,
 };
-use kv_store::{Limits, Versionstamp};
 use prost::Message;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use uuid::Uuid;
 
 use super::metadata::Lease;
 use super::order::{Footprint, Order};
 use super::queue::RemoteListener;
 use super::remote::{Call, Remote, Unserved};
+use super::retry::Backoff;
 use super::watch;
 use crate::protocol::messages::{
   AtomicWrite as AtomicWriteMessage, AtomicWriteOutput, AtomicWriteStatus, SnapshotRead,
@@ -33,6 +35,7 @@ pub(super) struct RemoteBackend {
   /// As the server said when the database was opened.
   can_watch: bool,
   has_queue: bool,
+  has_write_ids: bool,
   write_ids: WriteIds,
   dependents: Mutex<Dependents>,
 }
@@ -40,7 +43,7 @@ pub(super) struct RemoteBackend {
 /// What ends with the handle. It may have ended before.
 #[derive(Default)]
 struct Dependents {
-  watchers: Vec<Notifier>,
+  watchers: Vec<(Notifier, AbortHandle)>,
   listeners: Vec<Weak<RemoteListener>>,
 }
 
@@ -81,13 +84,19 @@ impl RemoteBackend {
       database_id: lease.metadata.database_id.into_bytes(),
       can_watch: lease.metadata.version >= 3,
       has_queue: lease.extensions.queue,
+      has_write_ids: lease.extensions.idempotency,
       write_ids: WriteIds::new(),
       dependents: Mutex::default(),
     }
   }
 
-  /// Starts a call, which is done whether or not somebody waits for its answer.
-  fn start<T, F>(&self, footprint: Footprint, work: impl FnOnce(Arc<Remote>) -> F) -> Answer<T>
+  /// Starts a call, which is done whether or not somebody waits for its answer. `work` gets the time that it may take,
+  /// which begins now.
+  fn start<T, F>(
+    &self,
+    footprint: Footprint,
+    work: impl FnOnce(Arc<Remote>, Backoff) -> F,
+  ) -> Answer<T>
   where
     T: Send + 'static,
     F: Future<Output = Result<T, StoreError>> + Send + 'static,
@@ -96,17 +105,38 @@ impl RemoteBackend {
       return StoreError::closed().into();
     }
     let mut place = self.order.enter(footprint);
-    let work = work(self.remote.clone());
+    let backoff = self.remote.backoff();
+    let left = backoff.left().unwrap_or(Duration::MAX);
+    let work = work(self.remote.clone(), backoff);
     let (reply, answer) = oneshot::channel();
     self.runtime.spawn(async move {
-      place.wait().await;
-      let result = work.await;
+      let result = match tokio::time::timeout(left, place.wait()).await {
+        Ok(()) => work.await,
+        Err(_) => Err(StoreError::new(
+          ErrorKind::Unavailable,
+          "the call was not sent: earlier calls on the same keys have no answer yet",
+        )),
+      };
       // Before the answer: calls that follow from it have nothing to wait for.
       drop(place);
       // Sending fails when nobody waits any more.
       let _ = reply.send(result);
     });
     Answer::from_future(async move { answer.await.unwrap_or_else(|_| Err(StoreError::closed())) })
+  }
+
+  /// Ends what belongs to the handle.
+  fn end_dependents(&self) {
+    let Dependents {
+      watchers,
+      listeners,
+    } = std::mem::take(&mut *self.dependents());
+    for (watcher, _) in watchers {
+      watcher.close();
+    }
+    for listener in listeners.iter().filter_map(Weak::upgrade) {
+      listener.close();
+    }
   }
 
   fn dependents(&self) -> std::sync::MutexGuard<'_, Dependents> {
@@ -119,6 +149,13 @@ impl RemoteBackend {
 
 fn body(message: &impl Message) -> Bytes {
   message.encode_to_vec().into()
+}
+
+/// Bytes of the answer to a read: keys and values of the largest size, and what is around them.
+fn most_bytes(ranges: &[ReadRange]) -> usize {
+  const OF_ENTRY: usize = (64 << 10) + (4 << 10);
+  let entries = ranges.iter().map(|range| range.limit.get() as usize);
+  entries.sum::<usize>().saturating_mul(OF_ENTRY) + (4 << 10)
 }
 
 /// Whether a write that is done twice, with nothing of this handle in between, does what it does once.
@@ -151,7 +188,7 @@ fn check_write(output: &AtomicWriteOutput) -> Result<(), Unserved> {
   match AtomicWriteStatus::try_from(output.status) {
     Ok(AtomicWriteStatus::WriteDisabled) => {
       let message = "Writes are disabled for this database";
-      Err(Unserved::new(ErrorKind::ReadOnly, message))
+      Err(Unserved::new(ErrorKind::Refused, message))
     }
     _ => Ok(()),
   }
@@ -164,10 +201,13 @@ fn invalid(error: impl std::fmt::Display) -> StoreError {
 
 fn outcome(output: AtomicWriteOutput) -> Result<CommitOutcome, StoreError> {
   match AtomicWriteStatus::try_from(output.status) {
-    Ok(AtomicWriteStatus::Success) => {
-      let versionstamp: Versionstamp = output.committed().map_err(invalid)?;
-      Ok(CommitOutcome::Committed(versionstamp))
-    }
+    Ok(AtomicWriteStatus::Success) => match output.committed() {
+      Ok(versionstamp) => Ok(CommitOutcome::Committed(versionstamp)),
+      Err(error) => Err(StoreError::new(
+        ErrorKind::UnknownOutcome,
+        format!("KV Connect failed to decode response: {error}; the write may have been committed"),
+      )),
+    },
     Ok(AtomicWriteStatus::CheckFailure) => Ok(CommitOutcome::CheckFailed(output.failed_checks)),
     _ => Err(StoreError::new(
       ErrorKind::UnknownOutcome,
@@ -179,7 +219,7 @@ fn outcome(output: AtomicWriteOutput) -> Result<CommitOutcome, StoreError> {
 impl Backend for RemoteBackend {
   fn snapshot_read(&self, ranges: Vec<ReadRange>, options: ReadOptions) -> Answer<Vec<Entries>> {
     let is_eventual = options.consistency == Consistency::Eventual;
-    self.start(Footprint::of_read(&ranges), |remote| async move {
+    self.start(Footprint::of_read(&ranges), |remote, backoff| async move {
       if ranges.is_empty() {
         return Ok(Vec::new());
       }
@@ -188,11 +228,12 @@ impl Backend for RemoteBackend {
       };
       let call = Call {
         method: "snapshot_read",
+        most_bytes: most_bytes(&ranges),
         body: body(&message),
         is_eventual,
         write_id: None,
         is_repeatable: true,
-        backoff: remote.backoff(),
+        backoff,
       };
       let check = |output: &SnapshotReadOutput| check_read(output, is_eventual);
       let output: SnapshotReadOutput = remote.call(call, check).await?;
@@ -202,14 +243,15 @@ impl Backend for RemoteBackend {
 
   fn atomic_write(&self, write: AtomicWrite) -> Answer<CommitOutcome> {
     let id = write.id.unwrap_or_else(|| self.write_ids.next());
-    self.start(Footprint::of_write(&write), |remote| async move {
+    self.start(Footprint::of_write(&write), |remote, backoff| async move {
       let call = Call {
         method: "atomic_write",
+        most_bytes: 4 << 10,
         body: body(&AtomicWriteMessage::from(&write)),
         is_eventual: false,
         write_id: Some(Uuid::from_bytes(id.0).simple().to_string()),
         is_repeatable: is_repeatable(&write),
-        backoff: remote.backoff(),
+        backoff,
       };
       outcome(remote.call(call, check_write).await?)
     })
@@ -226,9 +268,13 @@ impl Backend for RemoteBackend {
       ));
     }
     let notifier = Notifier::default();
-    self.dependents().watchers.push(notifier.clone());
     let watching = watch::watch(self.remote.clone(), keys, notifier.clone());
     let task = self.runtime.spawn(watching);
+    let mut dependents = self.dependents();
+    dependents.watchers.retain(|(_, task)| !task.is_finished());
+    dependents
+      .watchers
+      .push((notifier.clone(), task.abort_handle()));
     Ok(Watcher::new(notifier, EndOnDrop(task)))
   }
 
@@ -239,7 +285,8 @@ impl Backend for RemoteBackend {
     if !self.has_queue {
       return Err(StoreError::new(
         ErrorKind::Unsupported,
-        "KV Connect does not support queues: this server does not know the extension queue/1, which `kv serve` has",
+        "KV Connect does not support queues: this server does not have the extension queue/1, as `kv serve` has where the \
+         database may be written",
       ));
     }
     let listener = Arc::new(RemoteListener::new(
@@ -255,35 +302,12 @@ impl Backend for RemoteBackend {
   }
 
   fn close(&self) -> Answer<()> {
-    let last = self.start(Footprint::barrier(), |_| async { Ok(()) });
+    let last = self.start(Footprint::last(), |_, _| async { Ok(()) });
     if self.is_closed.swap(true, Ordering::AcqRel) {
       return Answer::ready(Ok(()));
     }
-    let Dependents {
-      watchers,
-      listeners,
-    } = std::mem::take(&mut *self.dependents());
-    for watcher in watchers {
-      watcher.close();
-    }
-    for listener in listeners.iter().filter_map(Weak::upgrade) {
-      listener.close();
-    }
+    self.end_dependents();
     last
-  }
-
-  fn another(&self) -> Option<Arc<dyn Backend>> {
-    Some(Arc::new(Self {
-      remote: self.remote.clone(),
-      runtime: self.runtime.clone(),
-      order: Order::default(),
-      is_closed: AtomicBool::new(self.is_closed.load(Ordering::Acquire)),
-      database_id: self.database_id,
-      can_watch: self.can_watch,
-      has_queue: self.has_queue,
-      write_ids: WriteIds::new(),
-      dependents: Mutex::default(),
-    }))
   }
 
   fn capabilities(&self) -> Capabilities {
@@ -291,7 +315,9 @@ impl Backend for RemoteBackend {
     // Every server's.
     capabilities.limits = Limits::default().with_backoff_intervals(10);
     capabilities.watch = self.can_watch;
+    capabilities.watch_begins_with_values = self.can_watch;
     capabilities.queue = self.has_queue;
+    capabilities.write_ids = self.has_write_ids;
     capabilities
   }
 

@@ -1,10 +1,11 @@
 //! The metadata exchange: where the data path is, and the token for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::future::{BoxFuture, Shared};
+use futures::{FutureExt, StreamExt};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, USER_AGENT};
 use http::{Request, Response, StatusCode};
 use kv_store::engine::{ErrorKind, StoreError};
@@ -17,7 +18,9 @@ use crate::protocol::{DatabaseMetadata, Extensions, HEADER_EXTENSIONS, MetadataR
 /// Redirects that are followed in a row.
 const REDIRECTS: usize = 10;
 /// How long one exchange may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// After an exchange has failed, while the last one's metadata can still be used, the next one comes so much later.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Bytes of an answer, or of the text of an error, that are read at most.
 const MOST_BYTES: usize = 64 << 10;
 
@@ -31,6 +34,7 @@ pub(super) struct Lease {
 }
 
 /// Why there is no metadata. Another attempt may help if the server can't be reached.
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
   pub(super) kind: ErrorKind,
   pub(super) message: String,
@@ -42,15 +46,28 @@ impl Failure {
   }
 }
 
-/// Makes metadata exchanges, and keeps what the last one has brought.
-pub(super) struct Exchange {
+/// An exchange that is on its way, for all who wait for it.
+type Asking = Shared<BoxFuture<'static, Result<Arc<Lease>, Failure>>>;
+
+/// Makes metadata exchanges, one at a time, and keeps what the last one has brought.
+#[derive(Clone)]
+pub(super) struct Exchange(Arc<Inner>);
+
+struct Inner {
   url: Url,
   token: String,
   user_agent: String,
   url_hook: Option<UrlHook>,
   transport: Arc<dyn Transport>,
-  /// Locked during an exchange: calls that come meanwhile wait for it.
-  current: tokio::sync::Mutex<Option<Arc<Lease>>>,
+  state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+  current: Option<Arc<Lease>>,
+  asking: Option<Asking>,
+  /// When the last exchange has failed.
+  failed_at: Option<Instant>,
 }
 
 impl Lease {
@@ -76,48 +93,95 @@ impl Exchange {
     options: &ClientOptions,
     transport: Arc<dyn Transport>,
   ) -> Self {
-    Self {
+    Self(Arc::new(Inner {
       url,
       token,
       user_agent: options.user_agent.clone(),
       url_hook: options.url_hook.clone(),
       transport,
-      current: tokio::sync::Mutex::new(None),
-    }
+      state: Mutex::default(),
+    }))
   }
 
-  /// What is known, or a new exchange if that is about to end. `rejected`: the server did not accept what that one has
-  /// brought.
+  /// What is known, while it can be used; it is refreshed in the background before it ends. `rejected`: the server did
+  /// not accept what that one has brought.
+  ///
+  /// To be called on the event loop of remote databases.
   pub(super) async fn lease(&self, rejected: Option<&Arc<Lease>>) -> Result<Arc<Lease>, Failure> {
-    let mut current = self.current.lock().await;
-    let now = Instant::now();
-    if let Some(lease) = current.as_ref() {
-      let is_rejected = rejected.is_some_and(|rejected| Arc::ptr_eq(rejected, lease));
-      if !is_rejected && now < lease.refresh_at {
-        return Ok(lease.clone());
-      }
-      match self.ask().await {
-        Ok(new) => return Ok(current.insert(Arc::new(new)).clone()),
-        // It can be used a while longer.
-        Err(failure) if !is_rejected && now < lease.ends_at && is_passing(&failure) => {
-          tracing::warn!(target: "kv_connect", reason = %failure.message, "metadata could not be refreshed");
-          return Ok(lease.clone());
+    let asking = {
+      let mut state = self.0.state();
+      let now = Instant::now();
+      let current = state.current.clone();
+      let current = current.filter(|lease| {
+        now < lease.ends_at && !rejected.is_some_and(|rejected| Arc::ptr_eq(rejected, lease))
+      });
+      if let Some(lease) = current {
+        let has_just_failed = state.failed_at.is_some_and(|at| at.elapsed() < PAUSE);
+        if now >= lease.refresh_at && !has_just_failed {
+          // Nobody waits for it.
+          drop(self.ask(&mut state));
         }
-        Err(failure) => return Err(failure),
+        return Ok(lease);
       }
-    }
-    Ok(current.insert(Arc::new(self.ask().await?)).clone())
+      self.ask(&mut state)
+    };
+    asking.await
   }
 
-  /// One exchange.
-  async fn ask(&self) -> Result<Lease, Failure> {
-    let result = tokio::time::timeout(TIMEOUT, self.follow()).await;
-    result.unwrap_or_else(|_| {
-      Err(unavailable(format!(
-        "the metadata endpoint at '{}' did not answer in time",
-        self.url
-      )))
-    })
+  /// The exchange that is on its way, or a new one. It goes on if nobody waits any more.
+  fn ask(&self, state: &mut State) -> Asking {
+    if let Some(asking) = &state.asking {
+      return asking.clone();
+    }
+    let exchange = self.clone();
+    let asking = async move {
+      let result = tokio::time::timeout(TIMEOUT, exchange.0.follow()).await;
+      let result = result.unwrap_or_else(|_| {
+        Err(unavailable(format!(
+          "the metadata endpoint at '{}' did not answer in time",
+          exchange.0.url
+        )))
+      });
+      exchange.0.state().note(result)
+    };
+    let asking = asking.boxed().shared();
+    tokio::spawn(asking.clone());
+    state.asking = Some(asking.clone());
+    asking
+  }
+}
+
+impl State {
+  /// Keeps what an exchange has brought.
+  fn note(&mut self, result: Result<Lease, Failure>) -> Result<Arc<Lease>, Failure> {
+    self.asking = None;
+    let known = self
+      .current
+      .as_ref()
+      .map(|lease| lease.metadata.database_id);
+    let result = result.and_then(|lease| match known {
+      Some(known) if known != lease.metadata.database_id => Err(refused(
+        "the server has another database now: open it anew".into(),
+      )),
+      _ => Ok(Arc::new(lease)),
+    });
+    match &result {
+      Ok(lease) => {
+        self.current = Some(lease.clone());
+        self.failed_at = None;
+      }
+      Err(failure) => {
+        tracing::warn!(target: "kv_connect", reason = %failure.message, "no metadata");
+        self.failed_at = Some(Instant::now());
+      }
+    }
+    result
+  }
+}
+
+impl Inner {
+  fn state(&self) -> MutexGuard<'_, State> {
+    self.state.lock().unwrap_or_else(PoisonError::into_inner)
   }
 
   /// Follows redirects to the answer.
@@ -135,7 +199,7 @@ impl Exchange {
       let next = location.and_then(|location| url.join(location).ok());
       let Some(next) = next.filter(|next| may_follow(&url, next)) else {
         return Err(refused(format!(
-          "the metadata endpoint at '{url}' redirects to {}",
+          "the metadata endpoint at '{url}' redirects to {}: the access token is not sent there",
           location.unwrap_or("nowhere")
         )));
       };
@@ -167,13 +231,15 @@ impl Exchange {
   }
 }
 
-/// A redirect leads from http to https, or stays where it is: a token never leaves TLS.
+/// A redirect stays on its host, where the access token belongs, and never leaves TLS.
 fn may_follow(from: &Url, to: &Url) -> bool {
-  match to.scheme() {
+  let is_same_host = from.host() == to.host();
+  let is_as_safe = match to.scheme() {
     "https" => true,
     "http" => from.scheme() == "http",
     _ => false,
-  }
+  };
+  is_same_host && is_as_safe
 }
 
 pub(super) fn allow(hook: Option<&UrlHook>, url: &Url) -> Result<(), Failure> {

@@ -26,6 +26,11 @@ pub async fn open(url: Url, options: ClientOptions) -> Result<Arc<dyn Backend>, 
   if !matches!(url.scheme(), "http" | "https") {
     return Err(cannot(format!("{url} is no URL of http or https")));
   }
+  if !url.username().is_empty() || url.password().is_some() {
+    return Err(cannot(
+      "the URL has a user name or a password: a database has an access token".into(),
+    ));
+  }
   let token = match &options.token {
     Some(token_for) => token_for(&url),
     None => std::env::var(VARIABLE).ok(),

@@ -79,9 +79,10 @@ impl ClientOptions {
     self
   }
 
-  /// How long a call is repeated while the server can't be reached, before it fails. Default: 30 seconds.
+  /// How long a call may take, with all its attempts, while the server can't be reached. Default: 30 seconds; at most
+  /// five minutes, since a server remembers the id of a write for ten.
   pub fn deadline(mut self, deadline: Duration) -> Self {
-    self.deadline = deadline;
+    self.deadline = deadline.min(Duration::from_secs(300));
     self
   }
 

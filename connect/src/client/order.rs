@@ -1,9 +1,11 @@
 //! Which calls of a handle wait for one another.
 //!
-//! Calls happen in the order in which they are made as far as anybody can tell: a read waits for the outstanding writes
-//! of its keys, a write for the outstanding reads and writes of its keys, and a message for the messages before it.
-//! Calls that have nothing to do with each other are on their way at the same time.
+//! Calls that touch the same keys happen in the order in which they are made: a read waits for the outstanding writes of
+//! its keys, a write for the outstanding reads and writes of its keys, and a message for the messages before it. Calls
+//! that have no key in common are on their way at the same time.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
@@ -11,69 +13,76 @@ use futures::future::{BoxFuture, Shared, join_all};
 use kv_store::engine::{AtomicWrite, MutationKind, ReadRange};
 use tokio::sync::oneshot;
 
+type Key = Vec<u8>;
+
+/// How a call touches keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Access {
+  Read,
+  Write,
+}
+
+impl Access {
+  /// Two reads don't meet.
+  fn meets(self, other: Self) -> bool {
+    self == Self::Write || other == Self::Write
+  }
+}
+
 /// What a call touches.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Footprint {
-  /// Ranges that are read, from a key up to and without another.
-  reads: Vec<(Vec<u8>, Vec<u8>)>,
-  /// Ranges that are written.
-  writes: Vec<(Vec<u8>, Vec<u8>)>,
+  points: Vec<(Key, Access)>,
+  /// From a key up to and without another.
+  ranges: Vec<(Key, Key, Access)>,
   enqueues: bool,
-  /// Everything: nothing goes beside it.
-  is_barrier: bool,
-}
-
-fn point(key: &[u8]) -> (Vec<u8>, Vec<u8>) {
-  (key.to_vec(), [key, &[0]].concat())
-}
-
-fn overlap(a: &[(Vec<u8>, Vec<u8>)], b: &[(Vec<u8>, Vec<u8>)]) -> bool {
-  a.iter().any(|a| b.iter().any(|b| a.0 < b.1 && b.0 < a.1))
+  /// It comes after all calls before it.
+  is_last: bool,
 }
 
 impl Footprint {
   pub(super) fn of_read(ranges: &[ReadRange]) -> Self {
-    let ranges = ranges.iter();
-    Self {
-      reads: ranges
-        .map(|range| (range.start.clone(), range.end.clone()))
-        .collect(),
-      ..Self::default()
+    let mut footprint = Self::default();
+    for range in ranges {
+      match range.as_point() {
+        Some(key) => footprint.points.push((key.to_vec(), Access::Read)),
+        None => {
+          let (start, end) = (range.start.clone(), range.end.clone());
+          footprint.ranges.push((start, end, Access::Read));
+        }
+      }
     }
+    footprint
   }
 
   pub(super) fn of_write(write: &AtomicWrite) -> Self {
-    let writes = write.mutations.iter().map(|mutation| match mutation.kind {
-      // One of the keys that begin with it.
-      MutationKind::SetWithVersionstamp(_) => {
-        (mutation.key.clone(), [&mutation.key[..], &[0xff]].concat())
-      }
-      _ => point(&mutation.key),
-    });
-    let undelivered = write.enqueues.iter();
-    let undelivered = undelivered.flat_map(|enqueue| &enqueue.keys_if_undelivered);
-    Self {
-      reads: write.checks.iter().map(|check| point(&check.key)).collect(),
-      writes: writes.chain(undelivered.map(|key| point(key))).collect(),
+    let mut footprint = Self {
       enqueues: !write.enqueues.is_empty(),
-      is_barrier: false,
+      ..Self::default()
+    };
+    let checked = write.checks.iter().map(|check| &check.key);
+    let checked = checked.map(|key| (key.clone(), Access::Read));
+    footprint.points.extend(checked);
+    for mutation in &write.mutations {
+      match mutation.kind {
+        // One of the keys that begin with it.
+        MutationKind::SetWithVersionstamp(_) => {
+          let end = [&mutation.key[..], &[0xff]].concat();
+          let range = (mutation.key.clone(), end, Access::Write);
+          footprint.ranges.push(range);
+        }
+        _ => footprint.points.push((mutation.key.clone(), Access::Write)),
+      }
     }
+    footprint
   }
 
-  pub(super) fn barrier() -> Self {
+  /// Of a call that comes after all others.
+  pub(super) fn last() -> Self {
     Self {
-      is_barrier: true,
+      is_last: true,
       ..Self::default()
     }
-  }
-
-  fn must_wait_for(&self, earlier: &Self) -> bool {
-    self.is_barrier
-      || earlier.is_barrier
-      || self.enqueues && earlier.enqueues
-      || overlap(&self.writes, &earlier.writes)
-      || overlap(&self.writes, &earlier.reads)
-      || overlap(&self.reads, &earlier.writes)
   }
 }
 
@@ -83,12 +92,16 @@ pub(super) struct Order(Arc<Mutex<Calls>>);
 
 #[derive(Default)]
 struct Calls {
-  last: u64,
-  outstanding: Vec<Call>,
+  last_number: u64,
+  outstanding: HashMap<u64, Call>,
+  /// The calls that touch single keys, by these.
+  points: BTreeMap<Key, Vec<(u64, Access)>>,
+  /// The calls that touch ranges.
+  ranges: BTreeSet<u64>,
+  last_enqueue: Option<u64>,
 }
 
 struct Call {
-  number: u64,
   footprint: Footprint,
   done: Shared<BoxFuture<'static, ()>>,
 }
@@ -107,22 +120,12 @@ impl Order {
     self.0.lock().unwrap_or_else(PoisonError::into_inner)
   }
 
-  /// A place behind the calls that were made before.
+  /// A place behind the calls that were made before and touch the same keys.
   pub(super) fn enter(&self, footprint: Footprint) -> Place {
     let (sender, done) = oneshot::channel::<()>();
     let mut calls = self.calls();
-    calls.last += 1;
-    let number = calls.last;
-    let before = calls.outstanding.iter();
-    let before = before
-      .filter(|earlier| footprint.must_wait_for(&earlier.footprint))
-      .map(|earlier| earlier.done.clone())
-      .collect();
-    calls.outstanding.push(Call {
-      number,
-      footprint,
-      done: done.map(drop).boxed().shared(),
-    });
+    let before = calls.before(&footprint);
+    let number = calls.add(footprint, done.map(drop).boxed().shared());
     drop(calls);
     Place {
       order: self.clone(),
@@ -133,8 +136,111 @@ impl Order {
   }
 }
 
+impl Calls {
+  /// The calls that one with this footprint comes after.
+  fn before(&self, footprint: &Footprint) -> Vec<Shared<BoxFuture<'static, ()>>> {
+    if self.outstanding.is_empty() {
+      return Vec::new();
+    }
+    if footprint.is_last {
+      return self
+        .outstanding
+        .values()
+        .map(|call| call.done.clone())
+        .collect();
+    }
+    let mut numbers = BTreeSet::new();
+    if footprint.enqueues {
+      numbers.extend(self.last_enqueue);
+    }
+    for (key, access) in &footprint.points {
+      numbers.extend(meeting(self.points.get(key), *access));
+      numbers.extend(self.ranges_that_meet(key, None, *access));
+    }
+    for (start, end, access) in &footprint.ranges {
+      if start < end {
+        let bounds = (Bound::Included(start), Bound::Excluded(end));
+        for (_, calls) in self.points.range::<Key, _>(bounds) {
+          numbers.extend(meeting(Some(calls), *access));
+        }
+        numbers.extend(self.ranges_that_meet(start, Some(end), *access));
+      }
+    }
+    let calls = numbers.iter();
+    calls
+      .filter_map(|number| Some(self.outstanding.get(number)?.done.clone()))
+      .collect()
+  }
+
+  /// The calls with a range that has a key in common with this one, or with this key.
+  fn ranges_that_meet<'c>(
+    &'c self,
+    start: &'c Key,
+    end: Option<&'c Key>,
+    access: Access,
+  ) -> impl Iterator<Item = u64> + 'c {
+    self.ranges.iter().copied().filter(move |number| {
+      let ranges = self
+        .outstanding
+        .get(number)
+        .map(|call| &call.footprint.ranges);
+      let mut ranges = ranges.into_iter().flatten();
+      ranges.any(|(other_start, other_end, other)| {
+        let is_before = match end {
+          Some(end) => end <= other_start,
+          None => start < other_start,
+        };
+        access.meets(*other) && !is_before && start < other_end
+      })
+    })
+  }
+
+  fn add(&mut self, footprint: Footprint, done: Shared<BoxFuture<'static, ()>>) -> u64 {
+    self.last_number += 1;
+    let number = self.last_number;
+    for (key, access) in &footprint.points {
+      let calls = self.points.entry(key.clone()).or_default();
+      calls.push((number, *access));
+    }
+    if !footprint.ranges.is_empty() {
+      self.ranges.insert(number);
+    }
+    if footprint.enqueues {
+      self.last_enqueue = Some(number);
+    }
+    self.outstanding.insert(number, Call { footprint, done });
+    number
+  }
+
+  fn remove(&mut self, number: u64) {
+    let Some(call) = self.outstanding.remove(&number) else {
+      return;
+    };
+    for (key, _) in &call.footprint.points {
+      if let Some(calls) = self.points.get_mut(key) {
+        calls.retain(|(other, _)| *other != number);
+        if calls.is_empty() {
+          self.points.remove(key);
+        }
+      }
+    }
+    self.ranges.remove(&number);
+    if self.last_enqueue == Some(number) {
+      self.last_enqueue = None;
+    }
+  }
+}
+
+/// Those of these calls that meet such an access.
+fn meeting(calls: Option<&Vec<(u64, Access)>>, access: Access) -> impl Iterator<Item = u64> + '_ {
+  let calls = calls.into_iter().flatten();
+  calls
+    .filter(move |(_, other)| access.meets(*other))
+    .map(|(number, _)| *number)
+}
+
 impl Place {
-  /// Waits for the calls that this one must come after.
+  /// Waits for the calls that this one comes after.
   pub(super) async fn wait(&mut self) {
     if !self.before.is_empty() {
       join_all(std::mem::take(&mut self.before)).await;
@@ -144,9 +250,7 @@ impl Place {
 
 impl Drop for Place {
   fn drop(&mut self) {
-    let mut calls = self.order.calls();
-    let number = self.number;
-    calls.outstanding.retain(|call| call.number != number);
+    self.order.calls().remove(self.number);
   }
 }
 
@@ -158,10 +262,12 @@ mod tests {
   use super::*;
 
   fn read(start: &str, end: &str) -> Footprint {
-    Footprint {
-      reads: vec![(start.into(), end.into())],
-      ..Footprint::default()
-    }
+    Footprint::of_read(&[ReadRange {
+      start: start.into(),
+      end: end.into(),
+      limit: 10.try_into().unwrap(),
+      reverse: false,
+    }])
   }
 
   fn write(key: &str, kind: MutationKind) -> Footprint {
@@ -175,45 +281,69 @@ mod tests {
     })
   }
 
+  fn set(key: &str) -> Footprint {
+    write(key, MutationKind::Set(Value::U64(1)))
+  }
+
+  fn suffixed(key: &str) -> Footprint {
+    write(key, MutationKind::SetWithVersionstamp(Value::U64(1)))
+  }
+
+  fn message() -> Footprint {
+    Footprint {
+      enqueues: true,
+      ..Footprint::default()
+    }
+  }
+
   #[test]
   fn calls_wait_for_those_on_their_keys() {
-    let set = |key| write(key, MutationKind::Set(Value::U64(1)));
-    for (later, earlier, waits) in [
+    for (earlier, later, waits) in [
       (set("a"), set("a"), true),
-      (set("a"), set("b"), false),
-      (read("a", "c"), set("b"), true),
-      (read("a", "b"), set("b"), false),
+      (set("b"), set("a"), false),
       (set("b"), read("a", "c"), true),
+      (set("b"), read("a", "b"), false),
+      (set("b"), read("b", "b\0"), true),
+      (read("a", "c"), set("b"), true),
+      (read("a", "c"), set("c"), false),
       (read("a", "c"), read("a", "c"), false),
-      (
-        read("a\u{1}", "b"),
-        write("a", MutationKind::SetWithVersionstamp(Value::U64(1))),
-        true,
-      ),
-      (Footprint::barrier(), read("x", "y"), true),
+      (read("b", "b\0"), set("b"), true),
+      (suffixed("a"), read("a\u{1}", "b"), true),
+      (read("a\u{1}", "b"), suffixed("a"), true),
+      (suffixed("a"), suffixed("b"), false),
+      (message(), message(), true),
+      (message(), set("a"), false),
+      (read("x", "y"), Footprint::last(), true),
     ] {
-      assert_eq!(
-        later.must_wait_for(&earlier),
-        waits,
-        "{later:?} {earlier:?}"
-      );
+      let order = Order::default();
+      let text = format!("{earlier:?} {later:?}");
+      let first = order.enter(earlier);
+      let mut second = order.enter(later);
+      assert_eq!(second.wait().now_or_never().is_none(), waits, "{text}");
+      drop((first, second));
+      let calls = order.calls();
+      assert!(calls.outstanding.is_empty() && calls.points.is_empty() && calls.ranges.is_empty());
     }
   }
 
   #[tokio::test]
   async fn a_call_begins_when_those_before_are_done() {
     let order = Order::default();
-    let set = || write("a", MutationKind::Delete);
-    let first = order.enter(set());
-    let mut second = order.enter(set());
+    let first = order.enter(set("a"));
+    let mut second = order.enter(set("a"));
     let mut third = order.enter(read("a", "b"));
-    assert!(second.wait().now_or_never().is_none());
+    let waiting = tokio::spawn(async move {
+      second.wait().await;
+      second
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
     drop(first);
-    second.wait().await;
-    let mut again = order.enter(read("x", "y"));
-    again.wait().await;
-    assert!(third.wait().now_or_never().is_none());
+    let second = waiting.await.unwrap();
+    let waiting = tokio::spawn(async move { third.wait().await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
     drop(second);
-    third.wait().await;
+    waiting.await.unwrap();
   }
 }

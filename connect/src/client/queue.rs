@@ -1,6 +1,6 @@
 //! Listens to a remote queue by the extension `queue/1`.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -40,14 +40,16 @@ struct Shared {
   polling: tokio::sync::Mutex<Polling>,
   /// There are deliveries to end.
   has_finished: Notify,
+  /// One exchange that ends deliveries at a time.
+  finishing: tokio::sync::Mutex<()>,
   is_closed: AtomicBool,
   closed: Notify,
 }
 
 #[derive(Default)]
 struct State {
-  /// The messages that the server has handed over and not yet taken back.
-  held: HashSet<String>,
+  /// The messages that the server has handed over and not yet taken back, with the numbers of their deliveries.
+  held: HashMap<String, u64>,
   /// Deliveries to end, and who waits for that.
   finished: Vec<(Finish, oneshot::Sender<Result<(), StoreError>>)>,
   last_poll: Option<Instant>,
@@ -68,6 +70,7 @@ impl RemoteListener {
       state: Mutex::default(),
       polling: tokio::sync::Mutex::default(),
       has_finished: Notify::new(),
+      finishing: tokio::sync::Mutex::default(),
       is_closed: AtomicBool::new(false),
       closed: Notify::new(),
     });
@@ -78,14 +81,29 @@ impl RemoteListener {
 
   fn finish(&self, id: MessageId, outcome: FinishOutcome) -> Answer<()> {
     let (reply, answer) = oneshot::channel();
+    let Some((delivery, id)) = parse_id(id.as_str()) else {
+      let message = format!("no message of this listener: {}", id.as_str());
+      return StoreError::new(ErrorKind::Other, message).into();
+    };
     let finish = Finish {
-      id: id.into_string(),
+      id: id.to_owned(),
       outcome: outcome.into(),
+      delivery,
     };
     self.shared.state().finished.push((finish, reply));
     self.shared.has_finished.notify_one();
     Answer::from_future(async move { answer.await.unwrap_or_else(|_| Err(StoreError::closed())) })
   }
+}
+
+/// The id of a message tells its delivery, of which a message may have several.
+fn message_id(delivery: u64, id: &str) -> MessageId {
+  MessageId::new(format!("{delivery}:{id}"))
+}
+
+fn parse_id(id: &str) -> Option<(u64, &str)> {
+  let (delivery, id) = id.split_once(':')?;
+  Some((delivery.parse().ok()?, id))
 }
 
 impl Shared {
@@ -105,6 +123,7 @@ impl Shared {
     };
     let call = Call {
       method: "queue_exchange",
+      most_bytes: 16 << 20,
       body: exchange.encode_to_vec().into(),
       is_eventual: false,
       write_id: None,
@@ -115,19 +134,24 @@ impl Shared {
       Ok(QueueStatus::Success) => Ok(()),
       _ => {
         let message = "the queue of this database can't be listened to: it may only be read";
-        Err(Unserved::new(ErrorKind::ReadOnly, message))
+        Err(Unserved::new(ErrorKind::Refused, message))
       }
     };
     self.remote.call(call, check).await
   }
 
   /// A poll for at most `max` more messages; 0 only shows that the listener lives.
-  async fn poll(&self, polling: &mut Polling, max: usize) -> Result<Vec<Message>, StoreError> {
+  async fn poll(
+    &self,
+    polling: &mut Polling,
+    max: usize,
+    backoff: Backoff,
+  ) -> Result<Vec<Message>, StoreError> {
     polling.number += 1;
     let held: Vec<String> = {
       let mut state = self.state();
       state.last_poll = Some(Instant::now());
-      state.held.iter().cloned().collect()
+      state.held.keys().cloned().collect()
     };
     let exchange = QueueExchange {
       poll: polling.number,
@@ -136,7 +160,7 @@ impl Shared {
       held,
       ..QueueExchange::default()
     };
-    let output = self.exchange(exchange, Backoff::endless()).await?;
+    let output = self.exchange(exchange, backoff).await?;
     let mut state = self.state();
     state.last_poll = Some(Instant::now());
     for id in &output.gone {
@@ -144,9 +168,14 @@ impl Shared {
       state.held.remove(id);
     }
     let new = output.messages.into_iter().filter_map(|message| {
-      let QueueMessage { id, payload } = message;
-      state.held.insert(id.clone()).then(|| Message {
-        id: MessageId::new(id),
+      let QueueMessage {
+        id,
+        payload,
+        delivery,
+      } = message;
+      let is_new = state.held.insert(id.clone(), delivery) != Some(delivery);
+      is_new.then(|| Message {
+        id: message_id(delivery, &id),
         payload,
       })
     });
@@ -154,20 +183,24 @@ impl Shared {
   }
 
   /// Waits for messages, and answers with them. If nobody takes the answer, they are for the next call.
-  async fn receive(&self, max: usize, reply: oneshot::Sender<Result<Vec<Message>, StoreError>>) {
+  async fn receive(
+    &self,
+    max: usize,
+    mut reply: oneshot::Sender<Result<Vec<Message>, StoreError>>,
+  ) {
     let mut polling = self.polling.lock().await;
     while polling.buffer.is_empty() {
-      if reply.is_closed() {
-        return;
-      }
+      let closed = self.closed.notified();
       if self.is_closed.load(Ordering::Acquire) {
+        // Sending fails when nobody waits any more.
         let _ = reply.send(Err(StoreError::closed()));
         return;
       }
-      let closed = self.closed.notified();
       let polled = tokio::select! {
-        polled = self.poll(&mut polling, max) => polled,
+        polled = self.poll(&mut polling, max, Backoff::endless()) => polled,
         () = closed => Err(StoreError::closed()),
+        // What the server hands over in this moment, it hands over again.
+        () = reply.closed() => return,
       };
       match polled {
         Ok(messages) => polling.buffer.extend(messages),
@@ -181,6 +214,15 @@ impl Shared {
     let messages: Vec<_> = polling.buffer.drain(..count).collect();
     if let Err(Ok(messages)) = reply.send(Ok(messages)) {
       polling.buffer.splice(0..0, messages);
+    }
+  }
+
+  /// The end of a delivery is done, or could not be asked for.
+  fn note_end(&self, finish: &Finish, is_done: bool) {
+    let mut state = self.state();
+    let is_current = state.held.get(&finish.id) == Some(&finish.delivery);
+    if is_done && is_current {
+      state.held.remove(&finish.id);
     }
   }
 
@@ -224,7 +266,7 @@ impl Drop for RemoteListener {
     let shared = self.shared.clone();
     self.shared.runtime.spawn(async move {
       // Deliveries whose end was asked for come first. If this fails, the server ends the session by itself.
-      end_some(&shared).await;
+      while end_some(&shared).await {}
       let exchange = QueueExchange {
         close: true,
         ..QueueExchange::default()
@@ -251,7 +293,7 @@ async fn live(shared: Weak<Shared>) {
     };
     // A poll that is on its way is a sign of life.
     if is_due && let Ok(mut polling) = shared.polling.try_lock() {
-      match shared.poll(&mut polling, 0).await {
+      match shared.poll(&mut polling, 0, shared.remote.backoff()).await {
         Ok(messages) => polling.buffer.extend(messages),
         Err(error) => {
           tracing::warn!(target: "kv_connect", %error, "leases could not be renewed");
@@ -278,6 +320,7 @@ async fn end_deliveries(shared: Weak<Shared>) {
 
 /// Ends the deliveries that wait for it; returns whether there were some.
 async fn end_some(shared: &Shared) -> bool {
+  let _one = shared.finishing.lock().await;
   let finished: Vec<_> = {
     let mut state = shared.state();
     let count = state.finished.len().min(MOST_FINISHED);
@@ -293,7 +336,7 @@ async fn end_some(shared: &Shared) -> bool {
   let result = shared.exchange(exchange, shared.remote.backoff()).await;
   let result = result.map(|_| ());
   for (finish, reply) in finished {
-    shared.state().held.remove(&finish.id);
+    shared.note_end(&finish, result.is_ok());
     // Sending fails when nobody waits any more.
     let _ = reply.send(result.clone());
   }

@@ -1,34 +1,40 @@
 //! One call of the data path: where it goes, with which token, and when it is repeated.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Request, Response, StatusCode};
 use kv_store::engine::{ErrorKind, StoreError};
 use prost::Message;
+use tokio::sync::Semaphore;
 use url::Url;
 
-use super::metadata::{Exchange, Lease, allow, is_passing, read_body, shown};
+use super::endpoints::Endpoints;
+use super::metadata::{Exchange, Failure, Lease, allow, is_passing, read_body, shown};
 use super::options::{ClientOptions, UrlHook};
 use super::retry::Backoff;
 use super::transport::{BodyStream, Transport, TransportError};
 use crate::protocol::{
-  EndpointConsistency, HEADER_DATABASE_ID, HEADER_DOMAIN_ID, HEADER_ERROR_KIND, HEADER_VERSION,
-  HEADER_WRITE_ID, PROTOBUF,
+  HEADER_DATABASE_ID, HEADER_DOMAIN_ID, HEADER_ERROR_KIND, HEADER_VERSION, HEADER_WRITE_ID,
+  PROTOBUF, too_many_in_answer,
 };
 
-/// How long one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(30);
-/// Bytes of an answer: ten thousand entries of the largest size would be more, but a read has a thousand.
-const MOST_BYTES: usize = 128 << 20;
+/// How long one attempt may take. (A poll for messages waits for ten seconds on the server.)
+const ATTEMPT: Duration = Duration::from_secs(15);
+/// A write is not repeated for longer, by the clock that goes on while a machine sleeps: servers remember its id for ten
+/// minutes.
+const REPEATING: Duration = Duration::from_secs(300);
+/// Calls of a database that are on their way at the same time, each on a connection of its own.
+const CALLS: usize = 64;
 
 /// A call of the data path.
 pub(super) struct Call {
   pub(super) method: &'static str,
   pub(super) body: Bytes,
+  /// Bytes of the answer at most.
+  pub(super) most_bytes: usize,
   /// Whether an endpoint will do that misses the last moments.
   pub(super) is_eventual: bool,
   /// The id of a write.
@@ -38,15 +44,21 @@ pub(super) struct Call {
   pub(super) backoff: Backoff,
 }
 
+impl Call {
+  fn is_write(&self) -> bool {
+    self.write_id.is_some()
+  }
+}
+
 /// A server's database.
 pub(super) struct Remote {
   exchange: Exchange,
   transport: Arc<dyn Transport>,
   url_hook: Option<UrlHook>,
   user_agent: String,
-  pub(super) deadline: Duration,
-  /// How long the last calls to each endpoint took, of those that eventual reads can choose from.
-  latencies: Mutex<HashMap<String, Duration>>,
+  deadline: Duration,
+  endpoints: Endpoints,
+  calls: Semaphore,
 }
 
 /// Why an attempt has brought no answer.
@@ -76,7 +88,8 @@ impl Remote {
       url_hook: options.url_hook.clone(),
       user_agent: options.user_agent.clone(),
       deadline: options.deadline,
-      latencies: Mutex::default(),
+      endpoints: Endpoints::default(),
+      calls: Semaphore::new(CALLS),
     }
   }
 
@@ -85,7 +98,7 @@ impl Remote {
     Ok(self.exchange.lease(None).await?)
   }
 
-  /// A call that is tried until the deadline.
+  /// A call that is tried until the deadline, from now on.
   pub(super) fn backoff(&self) -> Backoff {
     Backoff::until(Instant::now() + self.deadline)
   }
@@ -96,14 +109,24 @@ impl Remote {
     call: Call,
     check: impl Fn(&M) -> Result<(), Unserved>,
   ) -> Result<M, StoreError> {
-    let check = &check;
+    let (check, most_bytes, method, is_write) =
+      (&check, call.most_bytes, call.method, call.is_write());
     let read = |url: String, response: Response<BodyStream>| async move {
-      let body = read_body(response.into_body(), MOST_BYTES).await;
+      let body = read_body(response.into_body(), most_bytes).await;
       let body = body.map_err(|error| broken(&url, &error))?;
-      let message = M::decode(body.as_slice()).map_err(|error| {
-        // What it did is done.
+      let message = match too_many_in_answer(method, &body) {
+        true => Err("it has more parts than were asked for".to_owned()),
+        false => M::decode(body.as_slice()).map_err(|error| error.to_string()),
+      };
+      let message = message.map_err(|error| {
         let message = format!("KV Connect failed to decode response of '{url}': {error}");
-        Attempt::Fatal(StoreError::new(ErrorKind::Refused, message))
+        let error = StoreError::new(ErrorKind::Refused, message);
+        // What it did is done.
+        Attempt::Fatal(if is_write {
+          unknown_outcome(&error)
+        } else {
+          error
+        })
       })?;
       match check(&message) {
         Ok(()) => Ok(message),
@@ -127,23 +150,34 @@ impl Remote {
   where
     F: Future<Output = Result<T, Attempt>>,
   {
+    let began = SystemTime::now();
     let mut rejected: Option<Arc<Lease>> = None;
-    // Of an earlier attempt, which may have been done.
+    // Set by the first attempt of a write that may have been done.
     let mut unknown: Option<StoreError> = None;
     let mut turn = 0;
     loop {
-      let lease = match self.exchange.lease(rejected.as_ref()).await {
+      let lease = match self.lease_in_time(&call, rejected.as_ref()).await {
         Ok(lease) => lease,
         Err(failure) if is_passing(&failure) && call.backoff.pause().await => continue,
         Err(failure) => return Err(unknown.unwrap_or_else(|| failure.into())),
       };
-      let is_safe = call.is_repeatable || call.write_id.is_some() && lease.extensions.idempotency;
+      let has_id = call.is_write() && lease.extensions.idempotency;
+      if let Some(unknown) = &unknown {
+        let is_late = began.elapsed().is_ok_and(|elapsed| elapsed > REPEATING);
+        if is_late || !(has_id || call.is_repeatable) {
+          return Err(unknown.clone());
+        }
+      }
+      let endpoint = self.endpoints.choose(&lease, call.is_eventual, turn);
       let started = Instant::now();
-      let endpoint = self.endpoint(&lease, call.is_eventual, turn);
       let attempt = self.attempt(&lease, &endpoint, &call, &read);
-      let failed = match tokio::time::timeout(ATTEMPT, attempt).await {
+      let limit = call
+        .backoff
+        .left()
+        .map_or(ATTEMPT, |left| left.min(ATTEMPT));
+      let failed = match tokio::time::timeout(limit, attempt).await {
         Ok(Ok(answer)) => {
-          self.note_latency(endpoint, started.elapsed());
+          self.endpoints.note(&endpoint, started.elapsed());
           return Ok(answer);
         }
         Ok(Err(failed)) => failed,
@@ -151,21 +185,19 @@ impl Remote {
       };
       turn += 1;
       let last = match failed {
-        Attempt::Fatal(error) => return Err(error),
+        Attempt::Fatal(error) if is_final(&error) => return Err(error),
+        Attempt::Fatal(error) => return Err(unknown.unwrap_or(error)),
         Attempt::Unauthorized(error) => {
-          let is_second = rejected.is_some();
-          rejected = Some(lease);
-          match is_second {
-            true => return Err(unknown.unwrap_or(error)),
-            // At once.
-            false => continue,
+          if rejected.is_some() {
+            return Err(unknown.unwrap_or(error));
           }
-        }
-        Attempt::Passing { error, is_unknown } if is_unknown && !is_safe => {
-          return Err(unknown_outcome(&error));
+          // At once.
+          rejected = Some(lease);
+          continue;
         }
         Attempt::Passing { error, is_unknown } => {
-          if is_unknown && !call.is_repeatable {
+          self.endpoints.note_failure(&endpoint);
+          if call.is_write() && is_unknown {
             unknown = Some(unknown_outcome(&error));
           }
           error
@@ -175,6 +207,23 @@ impl Remote {
         return Err(unknown.unwrap_or(last));
       }
     }
+  }
+
+  /// The metadata, within the time that is left of a call.
+  async fn lease_in_time(
+    &self,
+    call: &Call,
+    rejected: Option<&Arc<Lease>>,
+  ) -> Result<Arc<Lease>, Failure> {
+    let lease = self.exchange.lease(rejected);
+    let Some(left) = call.backoff.left() else {
+      return lease.await;
+    };
+    let late = |_| {
+      let message = "no metadata came in time".to_owned();
+      Err(Failure::new(ErrorKind::Unavailable, message))
+    };
+    tokio::time::timeout(left, lease).await.unwrap_or_else(late)
   }
 
   async fn attempt<T, F>(
@@ -193,6 +242,11 @@ impl Remote {
       let parsed = Url::parse(&url).map_err(|error| fatal(error.to_string()))?;
       allow(self.url_hook.as_ref(), &parsed).map_err(|failure| Attempt::Fatal(failure.into()))?;
     }
+    // Streams, and polls for messages, wait for most of their time.
+    let _place = match call.method {
+      "snapshot_read" | "atomic_write" => self.calls.acquire().await.ok(),
+      _ => None,
+    };
     let request = self.request(lease, &url, call);
     let request = request.map_err(|error| fatal(error.to_string()))?;
     let sent = self.transport.send(request).await;
@@ -226,39 +280,6 @@ impl Remote {
     }
     request.body(call.body.clone())
   }
-
-  /// The endpoint for an attempt. An eventual read goes to the one that answers soonest; the others take turns when one
-  /// fails.
-  fn endpoint(&self, lease: &Lease, is_eventual: bool, turn: usize) -> String {
-    let endpoints = lease.metadata.endpoints.iter();
-    let fitting: Vec<_> = endpoints
-      .filter(|endpoint| is_eventual || endpoint.consistency == EndpointConsistency::Strong)
-      .map(|endpoint| &endpoint.url)
-      .collect();
-    if is_eventual && turn == 0 && fitting.len() > 1 {
-      let latencies = self.latencies.lock();
-      let latencies = latencies.unwrap_or_else(PoisonError::into_inner);
-      // One that was not asked yet is asked next.
-      let nearest = fitting
-        .iter()
-        .min_by_key(|url| latencies.get(**url).copied());
-      return nearest.map_or_else(String::new, |url| (*url).clone());
-    }
-    // There is one that is strong: the metadata were checked.
-    let index = turn % fitting.len().max(1);
-    fitting
-      .get(index)
-      .map_or_else(String::new, |url| (*url).clone())
-  }
-
-  fn note_latency(&self, endpoint: String, took: Duration) {
-    let mut latencies = self
-      .latencies
-      .lock()
-      .unwrap_or_else(PoisonError::into_inner);
-    let known = latencies.entry(endpoint).or_insert(took);
-    *known = (*known * 7 + took) / 8;
-  }
 }
 
 /// The server does not do what it was asked for; other metadata may name one that does.
@@ -268,6 +289,14 @@ impl Unserved {
   pub(super) fn new(kind: ErrorKind, message: &str) -> Self {
     Self(StoreError::new(kind, message))
   }
+}
+
+/// Whether an error says what became of the call, whatever became of an earlier attempt.
+fn is_final(error: &StoreError) -> bool {
+  matches!(
+    error.kind(),
+    ErrorKind::TypeMismatch | ErrorKind::Value | ErrorKind::UnknownOutcome
+  )
 }
 
 /// The connection has failed.
@@ -299,19 +328,18 @@ fn refusal(url: &str, status: StatusCode, headers: &HeaderMap, text: &str) -> At
     (_, StatusCode::BAD_REQUEST) if text.to_ascii_lowercase().contains("authorization") => {
       Attempt::Unauthorized(error(ErrorKind::Unauthorized))
     }
-    // Nothing was done.
-    (_, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => Attempt::Passing {
+    // A proxy says so also of a request that it has passed on.
+    (_, status) if is_passing_status(status) => Attempt::Passing {
       error: error(ErrorKind::Unavailable),
-      is_unknown: false,
+      is_unknown: status != StatusCode::TOO_MANY_REQUESTS,
     },
-    (_, status) if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
-      Attempt::Passing {
-        error: error(ErrorKind::Unavailable),
-        is_unknown: true,
-      }
-    }
     _ => Attempt::Fatal(error(ErrorKind::Refused)),
   }
+}
+
+fn is_passing_status(status: StatusCode) -> bool {
+  status == StatusCode::TOO_MANY_REQUESTS
+    || status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
 }
 
 fn unknown_outcome(error: &StoreError) -> StoreError {

@@ -36,6 +36,12 @@ impl Backoff {
     self.next = FIRST;
   }
 
+  /// How long until the last attempt has to end. `None`: for ever.
+  pub(super) fn left(&self) -> Option<Duration> {
+    let ends_at = self.ends_at?;
+    Some(ends_at.saturating_duration_since(Instant::now()))
+  }
+
   /// Waits for the next attempt. False: there is none.
   pub(super) async fn pause(&mut self) -> bool {
     // Clients that have lost a server at the same moment don't come back at the same moment.

@@ -4,6 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use prost::Message;
 
 use super::messages::WatchOutput;
+use super::too_many_in_answer;
 
 /// The frame that says nothing but that the connection is alive.
 pub const KEEP_ALIVE: &[u8] = &[0; 4];
@@ -30,8 +31,8 @@ pub struct FrameReader {
 pub struct InvalidFrame(String);
 
 impl FrameReader {
-  /// The longest frame: ten values of the largest size are a good half of a MiB.
-  const MOST: usize = 16 << 20;
+  /// The longest frame: ten keys and values of the largest size are less.
+  const MOST: usize = 1 << 20;
 
   /// Adds what was received.
   pub fn push(&mut self, bytes: &[u8]) {
@@ -56,6 +57,9 @@ impl FrameReader {
       }
       self.buffer.advance(4);
       let message = self.buffer.split_to(length);
+      if too_many_in_answer("watch", &message) {
+        return Err(InvalidFrame("more than ten keys".into()));
+      }
       if length > 0 {
         let message = WatchOutput::decode(message);
         return message

@@ -302,6 +302,9 @@ pub struct Finish {
   /// What became of it.
   #[prost(enumeration = "FinishOutcome", tag = "2")]
   pub outcome: i32,
+  /// The number of the delivery.
+  #[prost(uint64, tag = "3")]
+  pub delivery: u64,
 }
 
 /// What became of a delivery.
@@ -342,6 +345,9 @@ pub struct QueueMessage {
   /// A structured clone in V8's format.
   #[prost(bytes = "vec", tag = "2")]
   pub payload: Vec<u8>,
+  /// The number of the delivery, of which a session has no two.
+  #[prost(uint64, tag = "3")]
+  pub delivery: u64,
 }
 
 /// How an exchange has ended.

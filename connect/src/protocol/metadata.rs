@@ -1,5 +1,6 @@
 //! The metadata exchange: JSON in both directions, at the URL of the database.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ impl Default for MetadataRequest {
 }
 
 /// What a server answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseMetadata {
   /// The version of the protocol: 1, 2 or 3.
   pub version: u32,
@@ -40,6 +41,18 @@ pub struct DatabaseMetadata {
   pub token: String,
   /// When the token ends.
   pub expires_at: SystemTime,
+}
+
+/// Does not show the token.
+impl fmt::Debug for DatabaseMetadata {
+  fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.debug_struct("DatabaseMetadata")
+      .field("version", &self.version)
+      .field("database_id", &self.database_id)
+      .field("endpoints", &self.endpoints)
+      .field("expires_at", &self.expires_at)
+      .finish_non_exhaustive()
+  }
 }
 
 /// Where the data path is.
@@ -99,8 +112,8 @@ pub enum InvalidMetadata {
   /// No endpoint takes writes.
   #[error("no strong consistency endpoints")]
   NoStrongEndpoint,
-  /// An empty token.
-  #[error("the token is empty")]
+  /// An empty token, or one that a header can't carry.
+  #[error("the token is not one of visible ASCII characters")]
   NoToken,
 }
 

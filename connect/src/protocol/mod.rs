@@ -15,7 +15,7 @@ pub use frame::{FrameReader, InvalidFrame, KEEP_ALIVE, frame};
 pub use metadata::{
   DatabaseMetadata, Endpoint, EndpointConsistency, InvalidMetadata, MetadataRequest,
 };
-pub use scan::too_many;
+pub use scan::{too_many, too_many_in_answer};
 
 /// The header with the protocol's version, from version 2 on.
 pub const HEADER_VERSION: &str = "x-denokv-version";

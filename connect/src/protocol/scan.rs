@@ -30,7 +30,26 @@ const ATOMIC_WRITE: &[Field] = &[
     inner: &[field(3, 10), field(4, 10)],
   },
 ];
+const READ_OUTPUT: &[Field] = &[Field {
+  tag: 1,
+  most: 10,
+  inner: &[field(1, 1000)],
+}];
+const WATCH_OUTPUT: &[Field] = &[field(2, 10)];
+const QUEUE_OUTPUT: &[Field] = &[field(1, 1000), field(2, 20_000)];
 const QUEUE_EXCHANGE: &[Field] = &[field(6, 10_000), field(7, 10_000)];
+
+/// Whether an answer has more parts than any answer may have. (How many were asked for is seen when it is decoded.)
+pub fn too_many_in_answer(method: &str, body: &[u8]) -> bool {
+  let fields = match method {
+    "snapshot_read" => READ_OUTPUT,
+    "queue_exchange" => QUEUE_OUTPUT,
+    "watch" => WATCH_OUTPUT,
+    // It has a few kilobytes at most.
+    _ => return false,
+  };
+  scan(fields, body).is_some()
+}
 
 /// What a request has more of than any server takes, in the words of Deno's limits; `None`: nothing. Bytes that are no
 /// message are left to the decoder.

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use http::StatusCode;
 use kv_store::engine::{Backend, StoreError};
 use tokio::sync::OnceCell;
@@ -32,23 +33,32 @@ const LONGEST: usize = 64;
 )]
 pub struct InvalidName;
 
-pub(super) enum Databases {
+pub(super) struct Databases {
+  kind: Kind,
+  is_read_only: bool,
+}
+
+/// An open database, or why there is none: then the slot is forgotten.
+type Slot = Arc<OnceCell<Result<Arc<Database>, Refusal>>>;
+type Slots = HashMap<String, Slot>;
+
+enum Kind {
   One {
     backend: Arc<dyn Backend>,
     database: OnceCell<Arc<Database>>,
   },
   ByName {
     opener: Opener,
-    open: Mutex<HashMap<String, Arc<OnceCell<Arc<Database>>>>>,
+    open: Mutex<Slots>,
   },
 }
 
 impl fmt::Debug for Databases {
   fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    f.write_str(match self {
-      Self::One { .. } => "One",
-      Self::ByName { .. } => "ByName",
-    })
+    f.debug_struct("Databases")
+      .field("have_names", &self.have_names())
+      .field("is_read_only", &self.is_read_only)
+      .finish()
   }
 }
 
@@ -61,6 +71,8 @@ pub(super) struct Database {
   pub(super) reads: Arc<dyn Backend>,
   pub(super) writes: Arc<dyn Backend>,
   pub(super) sessions: Sessions,
+  /// When it was asked for last.
+  used: Mutex<Instant>,
 }
 
 impl Database {
@@ -71,16 +83,16 @@ impl Database {
   ) -> Result<Arc<Self>, StoreError> {
     let id = match backend.database_id(!is_read_only).wait().await? {
       Some(id) => Uuid::from_bytes(id),
-      // It was never served to be written.
       None => Uuid::new_v4(),
     };
-    let reads = backend.another().unwrap_or_else(|| backend.clone());
+    let reads = backend.reader().unwrap_or_else(|| backend.clone());
     Ok(Arc::new(Self {
       name,
       id,
       reads,
       sessions: Sessions::new(backend.clone()),
       writes: backend,
+      used: Mutex::new(Instant::now()),
     }))
   }
 
@@ -102,23 +114,35 @@ fn check_name(name: &str) -> Result<(), InvalidName> {
 
 impl Databases {
   pub(super) fn one(backend: Arc<dyn Backend>) -> Self {
-    Self::One {
-      backend,
-      database: OnceCell::new(),
+    Self {
+      kind: Kind::One {
+        backend,
+        database: OnceCell::new(),
+      },
+      is_read_only: false,
     }
   }
 
   pub(super) fn by_name(opener: Opener) -> Self {
-    Self::ByName {
-      opener,
-      open: Mutex::default(),
+    Self {
+      kind: Kind::ByName {
+        opener,
+        open: Mutex::default(),
+      },
+      is_read_only: false,
     }
   }
 
+  /// The same, of which nothing is written.
+  pub(super) fn read_only(mut self, is_read_only: bool) -> Self {
+    self.is_read_only = is_read_only;
+    self
+  }
+
   /// Opens the one database, if it is one.
-  pub(super) async fn prepare(&self, is_read_only: bool) -> Result<(), StoreError> {
-    if let Self::One { backend, database } = self {
-      let open = || Database::open(None, backend.clone(), is_read_only);
+  pub(super) async fn prepare(&self) -> Result<(), StoreError> {
+    if let Kind::One { backend, database } = &self.kind {
+      let open = || Database::open(None, backend.clone(), self.is_read_only);
       database.get_or_try_init(open).await?;
     }
     Ok(())
@@ -126,7 +150,7 @@ impl Databases {
 
   /// Whether paths begin with the name of a database.
   pub(super) fn have_names(&self) -> bool {
-    matches!(self, Self::ByName { .. })
+    matches!(self.kind, Kind::ByName { .. })
   }
 
   /// The database of this name, which is opened if it is not open, and created if it may be.
@@ -134,50 +158,61 @@ impl Databases {
     &self,
     name: Option<&str>,
     may_create: bool,
-    is_read_only: bool,
   ) -> Result<Arc<Database>, Refusal> {
-    match (self, name) {
-      (Self::One { backend, database }, None) => {
-        let open = || Database::open(None, backend.clone(), is_read_only);
+    match (&self.kind, name) {
+      (Kind::One { backend, database }, None) => {
+        let open = || Database::open(None, backend.clone(), self.is_read_only);
         Ok(database.get_or_try_init(open).await?.clone())
       }
-      (Self::ByName { opener, open }, Some(name)) => {
+      (Kind::ByName { opener, open }, Some(name)) => {
         check_name(name).map_err(|error| Refusal::bad_request(error.to_string()))?;
-        let slot = {
-          let mut open = locked(open);
-          if open.len() >= MOST && !open.contains_key(name) {
-            open.retain(|_, slot| slot.initialized() || Arc::strong_count(slot) > 1);
-            if open.len() >= MOST {
-              return Err(Refusal::unavailable(format!(
-                "{MOST} databases are open, which is the most"
-              )));
-            }
+        let slot = slot_of(&mut locked(open), name)?;
+        let opened = slot.get_or_try_init(|| async {
+          let Some(backend) = opener(name.to_owned(), may_create).await? else {
+            return Ok(Err(not_found(name)));
+          };
+          let database = Database::open(Some(name.to_owned()), backend, self.is_read_only);
+          database.await.map(Ok)
+        });
+        let opened = match opened.await {
+          Ok(Ok(database)) => Ok(database.clone()),
+          Ok(Err(_)) => Err(not_found(name)),
+          Err(error) => {
+            // Clients don't learn where the file is.
+            tracing::error!(target: "kv_connect", database = name, %error, "a database can't be opened");
+            Err(Refusal::new(
+              StatusCode::CONFLICT,
+              format!("the database {name} can't be opened: the server's log says why"),
+            ))
           }
-          open.entry(name.to_owned()).or_default().clone()
         };
-        let database = slot
-          .get_or_try_init(|| async {
-            let Some(backend) = opener(name.to_owned(), may_create).await? else {
-              return Err(not_found(name));
-            };
-            Ok(Database::open(Some(name.to_owned()), backend, is_read_only).await?)
-          })
-          .await?;
-        Ok(database.clone())
+        if opened.is_err() {
+          forget(&mut locked(open), name);
+        }
+        let database = opened?;
+        *locked(&database.used) = Instant::now();
+        Ok(database)
       }
-      _ => Err(Refusal::new(StatusCode::NOT_FOUND, "Resource not found.")),
+      _ => Err(Refusal::not_found()),
+    }
+  }
+
+  /// A database was deleted or replaced: the next request opens it anew.
+  pub(super) fn note_replaced(&self, database: &Database) {
+    if let (Kind::ByName { open, .. }, Some(name)) = (&self.kind, &database.name) {
+      locked(open).remove(name);
     }
   }
 
   /// All that are open.
   pub(super) fn open(&self) -> Vec<Arc<Database>> {
-    match self {
-      Self::One { database, .. } => database.get().cloned().into_iter().collect(),
-      Self::ByName { open, .. } => {
+    match &self.kind {
+      Kind::One { database, .. } => database.get().cloned().into_iter().collect(),
+      Kind::ByName { open, .. } => {
         let open = locked(open);
+        let open = open.values().filter_map(|slot| slot.get());
         open
-          .values()
-          .filter_map(|slot| slot.get().cloned())
+          .filter_map(|opened| opened.as_ref().ok().cloned())
           .collect()
       }
     }
@@ -185,17 +220,47 @@ impl Databases {
 
   /// Leaves the messages that clients are at work on to them, and closes the databases.
   pub(super) async fn close(&self) -> Result<(), StoreError> {
+    let open = self.open();
+    join_all(open.iter().map(|database| database.sessions.leave())).await;
     let mut result = Ok(());
-    for database in self.open() {
-      database.sessions.leave().await;
+    for database in open {
       for handle in [&database.reads, &database.writes] {
         result = result.and(handle.close().wait().await);
       }
     }
-    if let Self::One { backend, .. } = self {
+    if let Kind::One { backend, .. } = &self.kind {
       result = result.and(backend.close().wait().await);
     }
     result
+  }
+}
+
+/// The slot of a name. If all are taken, the database goes that has been idle for longest.
+fn slot_of(open: &mut Slots, name: &str) -> Result<Slot, Refusal> {
+  if open.len() >= MOST && !open.contains_key(name) {
+    let idle = open.iter().filter_map(|(name, slot)| {
+      let database = slot.get()?.as_ref().ok()?;
+      // Nothing but the slot has it.
+      let is_idle = Arc::strong_count(database) == 1 && database.sessions.is_empty();
+      is_idle.then(|| (*locked(&database.used), name.clone()))
+    });
+    let Some((_, idle)) = idle.min() else {
+      return Err(Refusal::unavailable(format!(
+        "{MOST} databases are in use, which is the most"
+      )));
+    };
+    open.remove(&idle);
+  }
+  Ok(open.entry(name.to_owned()).or_default().clone())
+}
+
+/// Forgets a name whose database could not be opened.
+fn forget(open: &mut Slots, name: &str) {
+  if open
+    .get(name)
+    .is_some_and(|slot| !matches!(slot.get(), Some(Ok(_))))
+  {
+    open.remove(name);
   }
 }
 

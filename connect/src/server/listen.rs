@@ -13,8 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::activity::Activity;
+use super::respond::keeping;
+use super::route::{self, Peer};
 use super::socket::QuickSocket;
-use super::{Encryption, Shared, route};
+use super::{Encryption, ServerLimits, Shared};
 
 /// HTTP/2 streams of one connection. Deno's watches are streams of the connection that its calls use.
 const STREAMS: u32 = 1_000;
@@ -27,6 +30,8 @@ const PING: Duration = Duration::from_secs(20);
 /// How long a TLS handshake may take.
 #[cfg(feature = "tls")]
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How often a connection is looked at.
+const LOOK: Duration = Duration::from_millis(100);
 /// After an error of the system, too many open files for one, the next try comes so much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -75,14 +80,27 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr, encryp
     return;
   };
   let gauge = shared.metrics.connection();
+  let peer = |is_encrypted| Peer {
+    address: peer,
+    is_encrypted,
+  };
   match encryption {
-    Encryption::None => http(shared, socket, peer).await,
+    Encryption::None => http(shared, socket, peer(false)).await,
     #[cfg(feature = "tls")]
-    Encryption::Tls(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await {
-      Ok(Ok(socket)) => http(shared, socket, peer).await,
-      Ok(Err(error)) => tracing::debug!(target: "kv_connect", %peer, %error, "no TLS"),
-      Err(_) => tracing::debug!(target: "kv_connect", %peer, "no TLS in time"),
-    },
+    Encryption::Tls(tls) => {
+      let accepted = tokio::select! {
+        accepted = tokio::time::timeout(HANDSHAKE, tls.accept(socket)) => accepted,
+        () = shared.stopped() => return,
+      };
+      let peer = peer(true);
+      match accepted {
+        Ok(Ok(socket)) => http(shared, socket, peer).await,
+        Ok(Err(error)) => {
+          tracing::debug!(target: "kv_connect", peer = %peer.address, %error, "no TLS");
+        }
+        Err(_) => tracing::debug!(target: "kv_connect", peer = %peer.address, "no TLS in time"),
+      }
+    }
   }
   drop(gauge);
 }
@@ -90,7 +108,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, peer: IpAddr, encryp
 async fn http(
   shared: Arc<Shared>,
   socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-  peer: IpAddr,
+  peer: Peer,
 ) {
   let mut builder = auto::Builder::new(TokioExecutor::new());
   builder
@@ -107,25 +125,61 @@ async fn http(
     .max_header_list_size(HEAD_BYTES)
     .keep_alive_interval(PING)
     .keep_alive_timeout(PING);
+  let activity = Activity::new();
   let service = {
-    let shared = shared.clone();
+    let (shared, activity) = (shared.clone(), activity.clone());
     service_fn(move |request: hyper::Request<Incoming>| {
-      let shared = shared.clone();
-      async move { Ok::<_, std::convert::Infallible>(route::handle(&shared, peer, request).await) }
+      let (shared, active) = (shared.clone(), activity.begin());
+      async move {
+        let response = route::handle(&shared, peer, request).await;
+        Ok::<_, std::convert::Infallible>(keeping(response, active))
+      }
     })
   };
   let connection = builder.serve_connection(TokioIo::new(socket), service);
   let mut connection = std::pin::pin!(connection);
   let result = tokio::select! {
     result = connection.as_mut() => result,
+    () = is_of_no_use(&activity, &shared.limits) => {
+      tracing::debug!(target: "kv_connect", peer = %peer.address, "an idle connection is closed");
+      return;
+    }
     () = shared.stopped() => {
       // HTTP/1.1: no further request. HTTP/2: GOAWAY. What has begun is answered.
       connection.as_mut().graceful_shutdown();
-      connection.await
+      tokio::select! {
+        result = connection => result,
+        // Half a head, or a client that does not hang up.
+        () = stays_idle(&activity) => return,
+      }
     }
   };
   if let Err(error) = result {
     // Clients may hang up at any time.
-    tracing::debug!(target: "kv_connect", %peer, %error, "a connection broke");
+    tracing::debug!(target: "kv_connect", peer = %peer.address, %error, "a connection broke");
+  }
+}
+
+/// Waits until a connection has asked for nothing for too long.
+async fn is_of_no_use(activity: &Activity, limits: &ServerLimits) {
+  loop {
+    let limit = match activity.has_asked() {
+      true => limits.idle_time,
+      false => limits.head_time,
+    };
+    let idle_for = activity.idle_for();
+    if idle_for >= limit {
+      return;
+    }
+    tokio::time::sleep((limit - idle_for).max(LOOK)).await;
+  }
+}
+
+/// Waits until a connection has nothing to answer, and has had time to send what was answered.
+async fn stays_idle(activity: &Activity) {
+  let mut looks = 0;
+  while looks < 3 {
+    tokio::time::sleep(LOOK).await;
+    looks = if activity.is_idle() { looks + 1 } else { 0 };
   }
 }

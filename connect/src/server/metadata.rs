@@ -1,15 +1,19 @@
 //! The metadata exchange.
 
-use std::net::IpAddr;
 use std::time::SystemTime;
 
 use http::header::{HOST, HeaderValue};
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
 
 use super::Shared;
+use super::admit::busy;
+use super::call::Call;
+use super::databases::Database;
+use super::request::{bearer, header, invalid_token, whole_body};
 use super::respond::{Body, Refusal, whole};
-use super::route::{bearer, header, too_many_wrong_tokens, wrong_token};
+use super::route::Peer;
 use crate::protocol::{
   DatabaseMetadata, Endpoint, EndpointConsistency, Extensions, HEADER_EXTENSIONS, MetadataRequest,
   NEWEST_VERSION,
@@ -17,23 +21,30 @@ use crate::protocol::{
 
 pub(super) async fn answer(
   shared: &Shared,
-  peer: IpAddr,
+  peer: Peer,
   name: Option<&str>,
-  parts: &Parts,
-  body: &[u8],
+  request: Request<Incoming>,
 ) -> Result<Response<Body>, Refusal> {
-  let version = negotiate(body)?;
-  if shared.gates.is_shut_to(peer) {
-    return Err(too_many_wrong_tokens());
+  let (parts, body) = request.into_parts();
+  if shared.gates.is_shut_to(peer.address) {
+    return Err(Refusal::new(
+      StatusCode::TOO_MANY_REQUESTS,
+      "Too many wrong access tokens from this address; try again in a minute.",
+    ));
   }
   let tokens = shared.tokens();
-  let token = tokens.find(bearer(&parts.headers)?);
-  let Some(token) = token.filter(|token| token.is_for(name)) else {
-    return Err(wrong_token(shared, peer));
+  let Some(token) = tokens.find(bearer(&parts.headers)?) else {
+    shared.gates.note_wrong_token(peer.address);
+    return Err(invalid_token());
   };
+  let permit = shared.gates.gate(token.id()).request().await;
+  let permit = permit.ok_or_else(busy)?;
+  let version = negotiate(&whole_body(shared, body, Call::Metadata).await?)?;
+  if !token.is_for(name) {
+    return Err(invalid_token());
+  }
   let may_create = token.allows().write && !shared.is_read_only;
-  let databases = &shared.databases;
-  let database = databases.get(name, may_create, shared.is_read_only).await?;
+  let database = shared.databases.get(name, may_create).await?;
   let (data_token, expires_at) = token.issue(database.id, SystemTime::now());
   let path = match database.path().trim_end_matches('/') {
     "" => "/v3".to_owned(),
@@ -44,7 +55,7 @@ pub(super) async fn answer(
     database_id: database.id,
     endpoints: vec![Endpoint {
       url: match version {
-        1 => format!("{}{path}", origin(parts)?),
+        1 => format!("{}{path}", origin(peer, &parts)?),
         _ => path,
       },
       consistency: EndpointConsistency::Strong,
@@ -53,12 +64,13 @@ pub(super) async fn answer(
     expires_at,
   };
   let mut response = whole("application/json", metadata.to_json());
-  let known = extensions(shared, &database, parts);
+  let known = extensions(shared, &database, &parts);
   if !known.is_empty()
     && let Ok(value) = HeaderValue::from_str(&known.to_string())
   {
     response.headers_mut().insert(HEADER_EXTENSIONS, value);
   }
+  drop(permit);
   Ok(response)
 }
 
@@ -79,7 +91,7 @@ fn negotiate(body: &[u8]) -> Result<u32, Refusal> {
 }
 
 /// What of the extensions that the client knows the server has.
-fn extensions(shared: &Shared, database: &super::databases::Database, parts: &Parts) -> Extensions {
+fn extensions(shared: &Shared, database: &Database, parts: &Parts) -> Extensions {
   let asked = header(&parts.headers, HEADER_EXTENSIONS);
   let mut known = Extensions::parse(asked.unwrap_or_default());
   let capabilities = database.writes.capabilities();
@@ -89,11 +101,15 @@ fn extensions(shared: &Shared, database: &super::databases::Database, parts: &Pa
 }
 
 /// Where the client has sent its request.
-fn origin(parts: &Parts) -> Result<String, Refusal> {
+fn origin(peer: Peer, parts: &Parts) -> Result<String, Refusal> {
   let host = parts.uri.authority().map(|authority| authority.as_str());
   let host = host.or_else(|| parts.headers.get(HOST)?.to_str().ok());
   let host = host.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "The Host is missing."))?;
   // Behind a proxy that ends TLS, it says so.
-  let scheme = header(&parts.headers, "x-forwarded-proto").or(parts.uri.scheme_str());
-  Ok(format!("{}://{host}", scheme.unwrap_or("http")))
+  let scheme = match header(&parts.headers, "x-forwarded-proto") {
+    _ if peer.is_encrypted => "https",
+    Some("https") => "https",
+    _ => "http",
+  };
+  Ok(format!("{scheme}://{host}"))
 }

@@ -1,52 +1,22 @@
 //! Figures for operators, in the format of Prometheus.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::StatusCode;
+use http::Response;
+use hyper::body::Body as _;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::call::Call;
 use super::databases::Database;
-
-/// What a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Call {
-  Metadata,
-  Read,
-  Write,
-  Watch,
-  Queue,
-  /// It was not answered with what it asked for.
-  Refused,
-}
-
-impl Call {
-  /// As in the path of the request.
-  pub(super) fn name(self) -> &'static str {
-    match self {
-      Self::Metadata => "metadata",
-      Self::Read => "snapshot_read",
-      Self::Write => "atomic_write",
-      Self::Watch => "watch",
-      Self::Queue => "queue_exchange",
-      Self::Refused => "refused",
-    }
-  }
-}
-
-impl EncodeLabelValue for Call {
-  fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-    encoder.write_str(self.name())
-  }
-}
+use super::respond::Body;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -74,6 +44,7 @@ pub(super) struct Metrics {
   requests: Family<RequestLabels, Counter>,
   latency: Family<CallLabel, Histogram>,
   received: Counter,
+  sent: Counter,
   connections: Gauge,
   watches: Gauge,
   databases: DatabaseMetrics,
@@ -131,6 +102,7 @@ impl Metrics {
       requests: Family::default(),
       latency: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
       received: Counter::default(),
+      sent: Counter::default(),
       connections: Gauge::default(),
       watches: Gauge::default(),
       databases: DatabaseMetrics::default(),
@@ -143,7 +115,7 @@ impl Metrics {
     );
     registry.register_with_unit(
       "request_duration",
-      "Time from a request's head to its answer, or to the begin of a watch",
+      "Time from a request's head to its answer, or to the beginning of a watch",
       Unit::Seconds,
       metrics.latency.clone(),
     );
@@ -152,6 +124,12 @@ impl Metrics {
       "Bytes of requests on the data path",
       Unit::Bytes,
       metrics.received.clone(),
+    );
+    registry.register_with_unit(
+      "sent",
+      "Bytes of answers, without watches",
+      Unit::Bytes,
+      metrics.sent.clone(),
     );
     registry.register(
       "connections",
@@ -166,11 +144,12 @@ impl Metrics {
     }
   }
 
-  pub(super) fn answered(&self, call: Call, status: StatusCode, took: Duration) {
+  pub(super) fn answered(&self, call: Call, response: &Response<Body>, took: Duration) {
     let labels = RequestLabels {
       call,
-      status: status.as_u16(),
+      status: response.status().as_u16(),
     };
+    self.sent.inc_by(response.body().size_hint().lower());
     self.requests.get_or_create(&labels).inc();
     let latency = self.latency.get_or_create(&CallLabel { call });
     latency.observe(took.as_secs_f64());
@@ -322,7 +301,7 @@ impl DatabaseMetrics {
         seconds(&self.queue_oldest, age.unwrap_or_default().as_secs_f64());
       }
       Err(error) => {
-        tracing::warn!(target: "kv_connect", %error, "a database's size is not to be had");
+        tracing::warn!(target: "kv_connect", %error, "a database's size can't be read");
       }
     }
   }

@@ -2,17 +2,22 @@
 //!
 //! | room | what happens in it |
 //! |---|---|
-//! | `listen.rs`, `socket.rs`, `tls.rs` | connections: accepted, encrypted, ended |
-//! | `route.rs`, `respond.rs` | which call a request is, who asks, and what an error looks like |
+//! | `listen.rs`, `activity.rs`, `socket.rs`, `tls.rs` | connections: accepted, encrypted, ended |
+//! | `route.rs`, `admit.rs` | which call a request is, and whether its client may make it |
+//! | `call.rs`, `request.rs`, `respond.rs` | what all calls share: requests, answers, and what an error looks like |
 //! | `metadata.rs`, `read.rs`, `write.rs`, `watch.rs`, `queue/` | the calls |
 //! | `databases.rs` | the databases that are served, by their names |
 //! | `tokens.rs`, `gate.rs` | who may do what, and how much of it at a time |
 //! | `metrics.rs`, `admin.rs` | figures and health for operators |
 //!
-//! Nothing between a socket and the store waits for another thread: a small read is answered by the thread that has
-//! read the request, and writes of all connections share commits ([`kv_store::engine::Answer`]).
+//! No thread stands between a socket and the store: a small read is answered by the thread that has read the request,
+//! and writes of all connections share commits ([`kv_store::engine::Answer`]). What would hold that thread up waits
+//! before: bytes that are to be committed, and large answers that their clients don't take, are counted (`gate.rs`).
 
+mod activity;
 mod admin;
+mod admit;
+mod call;
 mod databases;
 mod gate;
 mod listen;
@@ -20,6 +25,7 @@ mod metadata;
 mod metrics;
 mod queue;
 mod read;
+mod request;
 mod respond;
 mod route;
 mod socket;
@@ -61,10 +67,13 @@ pub struct ServerLimits {
   pub patience: Duration,
   /// How long a client may take to send a request's body. Default: 30 seconds.
   pub body_time: Duration,
-  /// How long a client may take to send a request's head, and how long a connection may lie idle. Default: 120 seconds;
-  /// clients keep connections and use them again.
+  /// How long a client may take to send a request's head, the first one included, and how long a connection of HTTP/1.1
+  /// may lie idle. Default: 120 seconds; clients keep connections and use them again.
   pub head_time: Duration,
-  /// Wrong tokens from one address within a minute, after which it has to wait for the next one. Default: 30.
+  /// How long a connection of HTTP/2 may lie idle. Default: 15 minutes.
+  pub idle_time: Duration,
+  /// Wrong access tokens from one address within a minute, after which it gets no token of the data path until the next
+  /// one. Default: 30. Clients that have one go on.
   pub wrong_tokens: u32,
   /// How long stopping waits for what has begun. Default: 5 seconds.
   pub stop_time: Duration,
@@ -80,6 +89,7 @@ impl Default for ServerLimits {
       patience: Duration::from_secs(5),
       body_time: Duration::from_secs(30),
       head_time: Duration::from_secs(120),
+      idle_time: Duration::from_secs(900),
       wrong_tokens: 30,
       stop_time: Duration::from_secs(5),
     }
@@ -128,7 +138,7 @@ impl Server {
   /// # Errors
   /// It can't be read, or its id can't be written.
   pub async fn prepare(&self) -> Result<(), StoreError> {
-    self.0.databases.prepare(self.0.is_read_only).await
+    self.0.databases.prepare().await
   }
 
   /// Accepts connections and answers them until [`stop`](Self::stop). To be called on a tokio runtime with time and IO,
@@ -154,7 +164,8 @@ impl Server {
   }
 
   /// Closes the databases, after [`serve`](Self::serve) has returned. Messages that clients are at work on stay theirs
-  /// for 20 seconds: a server that starts in this time gives them to nobody else.
+  /// for 20 seconds: a server that starts in this time gives them to nobody else. It waits for what is outstanding: a
+  /// file that another process has locked, for one.
   ///
   /// # Errors
   /// What was outstanding could not be done.
@@ -162,7 +173,8 @@ impl Server {
     self.0.databases.close().await
   }
 
-  /// Puts other tokens in place of those that are known. What has begun goes on.
+  /// Puts other tokens in place of those that are known. Watches whose token is gone, or may not read any more, end
+  /// within five seconds.
   pub fn set_tokens(&self, tokens: Tokens) {
     let mut known = self
       .0
@@ -215,7 +227,7 @@ impl Builder {
   /// The server.
   pub fn build(self) -> Server {
     Server(Arc::new(Shared {
-      databases: self.databases,
+      databases: self.databases.read_only(self.is_read_only),
       tokens: RwLock::new(Arc::new(self.tokens)),
       is_read_only: self.is_read_only,
       gates: Gates::new(&self.limits),

@@ -2,14 +2,15 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures::Stream;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Frame, SizeHint};
 use kv_store::engine::{ErrorKind, StoreError};
 use prost::Message;
 
@@ -36,6 +37,10 @@ impl Refusal {
 
   pub(super) fn bad_request(message: impl Into<String>) -> Self {
     Self::new(StatusCode::BAD_REQUEST, message)
+  }
+
+  pub(super) fn not_found() -> Self {
+    Self::new(StatusCode::NOT_FOUND, "Resource not found.")
   }
 
   pub(super) fn forbidden(message: impl Into<String>) -> Self {
@@ -72,6 +77,11 @@ fn kind_name(kind: ErrorKind) -> Option<&'static str> {
   })
 }
 
+/// The server stops: another one, or this one after its start, answers.
+pub(super) fn stopping() -> Refusal {
+  Refusal::unavailable("the server is stopping; nothing was done")
+}
+
 impl From<InvalidRequest> for Refusal {
   fn from(error: InvalidRequest) -> Self {
     Self::bad_request(error.to_string())
@@ -85,13 +95,19 @@ impl From<StoreError> for Refusal {
       ErrorKind::TypeMismatch | ErrorKind::Value => StatusCode::BAD_REQUEST,
       // Not to be repeated without a look.
       ErrorKind::UnknownOutcome => StatusCode::CONFLICT,
-      ErrorKind::Unsupported => StatusCode::NOT_IMPLEMENTED,
       ErrorKind::Unauthorized | ErrorKind::Refused => StatusCode::FORBIDDEN,
-      ErrorKind::Damaged => StatusCode::INTERNAL_SERVER_ERROR,
+      // What trying again does not mend. (Deno repeats every 5xx for ever.)
+      ErrorKind::Unsupported
+      | ErrorKind::CannotOpen
+      | ErrorKind::NotADatabase
+      | ErrorKind::NewerFormat
+      | ErrorKind::Replaced
+      | ErrorKind::Damaged => StatusCode::CONFLICT,
       // After an error nothing is stored, so trying again does no harm.
       _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    if status.is_server_error() {
+    let is_own_fault = !matches!(status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN);
+    if is_own_fault {
       tracing::warn!(target: "kv_connect", %error, "the store has failed");
     }
     Self {
@@ -102,8 +118,74 @@ impl From<StoreError> for Refusal {
   }
 }
 
+/// Pieces that a large body is sent in: what waits for the client's window is one of them, and not the whole.
+const PIECE: usize = 64 << 10;
+
+/// A whole body, piece by piece.
+struct Whole(Bytes);
+
+impl hyper::body::Body for Whole {
+  type Data = Bytes;
+  type Error = Infallible;
+
+  fn poll_frame(
+    mut self: Pin<&mut Self>,
+    _: &mut Context<'_>,
+  ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    if self.0.is_empty() {
+      return Poll::Ready(None);
+    }
+    let length = self.0.len().min(PIECE);
+    let piece = self.0.split_to(length);
+    Poll::Ready(Some(Ok(Frame::data(piece))))
+  }
+
+  fn is_end_stream(&self) -> bool {
+    self.0.is_empty()
+  }
+
+  fn size_hint(&self) -> SizeHint {
+    SizeHint::with_exact(self.0.len() as u64)
+  }
+}
+
 fn full(bytes: impl Into<Bytes>) -> Body {
-  Full::new(bytes.into()).boxed_unsync()
+  Whole(bytes.into()).boxed_unsync()
+}
+
+/// A body that keeps something until it was sent, or given up.
+struct Keeping<K> {
+  body: Body,
+  _kept: K,
+}
+
+impl<K: Unpin> hyper::body::Body for Keeping<K> {
+  type Data = Bytes;
+  type Error = Infallible;
+
+  fn poll_frame(
+    mut self: Pin<&mut Self>,
+    context: &mut Context<'_>,
+  ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    Pin::new(&mut self.body).poll_frame(context)
+  }
+
+  fn is_end_stream(&self) -> bool {
+    self.body.is_end_stream()
+  }
+
+  // Answers have a length by it.
+  fn size_hint(&self) -> SizeHint {
+    self.body.size_hint()
+  }
+}
+
+/// The same answer, which keeps something until its body was sent, or given up.
+pub(super) fn keeping(
+  response: Response<Body>,
+  kept: impl Send + Unpin + 'static,
+) -> Response<Body> {
+  response.map(|body| Keeping { body, _kept: kept }.boxed_unsync())
 }
 
 /// A whole answer. npm's client compares the content type for equality.

@@ -207,7 +207,16 @@ impl Tokens {
       if text.is_empty() || text.starts_with('#') {
         continue;
       }
-      let token = parse_line(text).map_err(|reason| InvalidTokens::Line { line, reason })?;
+      let invalid = |reason| InvalidTokens::Line { line, reason };
+      let token = parse_line(text).map_err(invalid)?;
+      if tokens
+        .iter()
+        .any(|known: &Token| known.digest == token.digest)
+      {
+        return Err(invalid(
+          "the token stands on an earlier line as well".into(),
+        ));
+      }
       tokens.push(token);
     }
     if tokens.is_empty() {
@@ -216,25 +225,29 @@ impl Tokens {
     Ok(Self(tokens))
   }
 
-  /// The access token that a client has shown. All are compared, in the same time whether one fits.
+  /// The access token that a client has shown. All are compared, in the same time whether or not one fits.
   pub(super) fn find(&self, secret: &str) -> Option<&Token> {
     let digest: [u8; 32] = Sha256::digest(secret).into();
     let mut found = None;
     for token in &self.0 {
       if bool::from(token.digest.ct_eq(&digest)) {
-        found = Some(token);
+        found = found.or(Some(token));
       }
     }
     found
   }
 
-  /// Whether a token of the data path names an access token that is known. Its signature is another matter.
-  pub(super) fn may_know(&self, data_token: &str) -> bool {
-    let bytes = BASE64_URL_SAFE_NO_PAD
-      .decode(data_token)
-      .unwrap_or_default();
-    let id = bytes.get(8..16);
-    self.0.iter().any(|token| Some(&token.id().0[..]) == id)
+  /// The access token that a token of the data path names, if it has not ended. Whether its signature is right is another
+  /// matter.
+  pub(super) fn named_by(&self, data_token: &str, now: SystemTime) -> Option<&Token> {
+    let parts = DataToken::parse(data_token)?;
+    let token = self.of(parts.id)?;
+    parts.is_in_time(now).then_some(token)
+  }
+
+  /// The access token of this id.
+  pub(super) fn of(&self, id: TokenId) -> Option<&Token> {
+    self.0.iter().find(|token| token.id() == id)
   }
 
   /// The access token that a token of a database's data path was made of.
@@ -244,16 +257,37 @@ impl Tokens {
     database_id: Uuid,
     now: SystemTime,
   ) -> Option<&Token> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(data_token).ok()?;
+    let parts = DataToken::parse(data_token)?;
+    // The id is no secret.
+    let token = self.of(parts.id)?;
+    let expected = token.signature(parts.expires_at, database_id);
+    let is_signed = bool::from(expected.ct_eq(&parts.signature));
+    (is_signed && parts.is_in_time(now)).then_some(token)
+  }
+}
+
+/// The parts of a token of the data path.
+struct DataToken {
+  /// In seconds since 1970.
+  expires_at: u64,
+  id: TokenId,
+  signature: [u8; 32],
+}
+
+impl DataToken {
+  fn parse(text: &str) -> Option<Self> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
     let (expires_at, rest) = bytes.split_first_chunk::<8>()?;
     let (id, signature) = rest.split_first_chunk::<8>()?;
-    let expires_at = u64::from_be_bytes(*expires_at);
-    // The id is no secret.
-    let token = self.0.iter().find(|token| token.id().0 == *id)?;
-    let expected = token.signature(expires_at, database_id);
-    let is_signed = bool::from(expected.as_slice().ct_eq(signature));
-    let is_in_time = seconds(now) <= expires_at.saturating_add(GRACE.as_secs());
-    (is_signed && is_in_time).then_some(token)
+    Some(Self {
+      expires_at: u64::from_be_bytes(*expires_at),
+      id: TokenId(*id),
+      signature: signature.try_into().ok()?,
+    })
+  }
+
+  fn is_in_time(&self, now: SystemTime) -> bool {
+    seconds(now) <= self.expires_at.saturating_add(GRACE.as_secs())
   }
 }
 
@@ -333,7 +367,13 @@ mod tests {
     assert!(!some.allows().write && some.allows().queue);
     assert!(some.is_for(Some("b")) && !some.is_for(Some("c")));
     assert!(tokens.find("fedcba987654321").is_none());
-    for wrong in ["", "# none", "short", "0123456789abcdef readwrite"] {
+    for wrong in [
+      "",
+      "# none",
+      "short",
+      "0123456789abcdef readwrite",
+      "0123456789abcdef\n0123456789abcdef read",
+    ] {
       assert!(Tokens::parse(wrong).is_err(), "{wrong}");
     }
     assert!(!format!("{tokens:?}").contains("0123456789abcdef"));

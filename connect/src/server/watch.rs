@@ -12,11 +12,12 @@ use kv_store::session::WatchStates;
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
+use super::admit::busy;
 use super::gate::Permit;
 use super::metrics::WatchGauge;
-use super::read::decode;
+use super::request::{DataRequest, decode};
 use super::respond::{Body, Refusal, streamed};
-use super::route::DataRequest;
+use super::tokens::TokenId;
 use crate::protocol::messages::{
   KvEntry, KvValue, SnapshotReadStatus, Watch, WatchKeyOutput, WatchOutput,
 };
@@ -30,6 +31,7 @@ pub(super) async fn answer(
   request: DataRequest,
 ) -> Result<Response<Body>, Refusal> {
   let keys = decode::<Watch>(&request.body)?.keys(&shared.limits.calls)?;
+  let permit = request.gate.watch().await.ok_or_else(busy)?;
   let states = WatchStates::new(request.database.reads.clone(), keys.clone(), false)?;
   let stream = Stream {
     shared: shared.clone(),
@@ -38,7 +40,8 @@ pub(super) async fn answer(
     last: None,
     next_sign: Instant::now() + SIGN_OF_LIFE,
     is_over: false,
-    _permit: request.permit,
+    token: request.token,
+    _permit: permit,
     _gauge: shared.metrics.watch(),
   };
   Ok(streamed(unfold(stream, |mut stream| async move {
@@ -55,6 +58,7 @@ struct Stream {
   last: Option<Vec<Option<Versionstamp>>>,
   next_sign: Instant,
   is_over: bool,
+  token: TokenId,
   _permit: Permit,
   _gauge: WatchGauge,
 }
@@ -86,6 +90,11 @@ impl Stream {
         }
       },
       () = sleep_until(self.next_sign) => {
+        // The token was taken away.
+        let tokens = self.shared.tokens();
+        if !tokens.of(self.token).is_some_and(|token| token.allows().read) {
+          return None;
+        }
         self.next_sign = Instant::now() + SIGN_OF_LIFE;
         Some(Bytes::from_static(KEEP_ALIVE))
       }

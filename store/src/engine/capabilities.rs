@@ -10,6 +10,8 @@ pub struct Capabilities {
   pub write: bool,
   /// Whether keys can be watched.
   pub watch: bool,
+  /// Whether a watch begins with [`Change::Values`](super::Change::Values), so that nobody needs to read first.
+  pub watch_begins_with_values: bool,
   /// Whether it has a queue.
   pub queue: bool,
   /// Whether it looks at [`AtomicWrite::id`](super::AtomicWrite::id).
@@ -26,6 +28,7 @@ impl Default for Capabilities {
       limits: Limits::NONE,
       write: true,
       watch: true,
+      watch_begins_with_values: false,
       queue: true,
       write_ids: false,
       served_queue: false,

@@ -32,13 +32,14 @@ impl WatchStates {
     tells_all: bool,
   ) -> Result<Self, StoreError> {
     let points = keys.iter().cloned().map(ReadRange::point).collect();
+    let must_read = !backend.capabilities().watch_begins_with_values;
     let watcher = backend.watch(keys)?;
     Ok(Self {
       backend: Mutex::new(Some(backend)),
       watcher,
       points,
       tells_all,
-      must_read: AtomicBool::new(true),
+      must_read: AtomicBool::new(must_read),
       last: Mutex::default(),
     })
   }

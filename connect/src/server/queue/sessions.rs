@@ -3,16 +3,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use futures::future::join_all;
 use kv_store::engine::Backend;
 
-use super::session::Session;
-use super::{Refusal, stopping};
+use super::session::{Heard, Session};
+use crate::server::respond::{Refusal, stopping};
 use crate::server::tokens::TokenId;
 
 /// How long messages are left to their clients when the server stops.
 const LEFT: Duration = Duration::from_secs(20);
-/// Sessions at a time.
-const MOST: usize = 10_000;
+/// Sessions of a token at a time.
+const MOST: usize = 1_000;
 /// How often sessions are looked for that were not heard of.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -23,6 +24,8 @@ pub(in crate::server) struct Sessions {
   backend: Arc<dyn Backend>,
   by_id: Arc<Mutex<ById>>,
   is_closed: AtomicBool,
+  /// Silent sessions are looked for.
+  is_looked_after: AtomicBool,
 }
 
 impl Sessions {
@@ -31,35 +34,46 @@ impl Sessions {
       backend,
       by_id: Arc::default(),
       is_closed: AtomicBool::new(false),
+      is_looked_after: AtomicBool::new(false),
     }
   }
 
-  /// The session of this id, which begins if there is none.
-  pub(super) fn get(&self, owner: TokenId, id: [u8; 16]) -> Result<Arc<Session>, Refusal> {
+  /// An exchange of the session of this id, which begins if there is none.
+  pub(super) fn hear(&self, owner: TokenId, id: [u8; 16], lease_ms: u32) -> Result<Heard, Refusal> {
     let mut by_id = locked(&self.by_id);
     if self.is_closed.load(Ordering::Acquire) {
       return Err(stopping());
     }
     if let Some(session) = by_id.get(&(owner, id)) {
-      return Ok(session.clone());
+      return Ok(session.hear(lease_ms));
     }
-    if by_id.len() >= MOST {
+    let count = by_id.keys().filter(|(other, _)| *other == owner).count();
+    if count >= MOST {
       return Err(Refusal::unavailable(
-        "too many sessions listen to the queue",
+        "too many sessions of this token listen to the queue",
       ));
     }
     let session = Arc::new(Session::new(self.backend.listen()?));
-    if by_id.is_empty() {
+    let heard = session.hear(lease_ms);
+    by_id.insert((owner, id), session);
+    drop(by_id);
+    if !self.is_looked_after.swap(true, Ordering::AcqRel) {
       tokio::spawn(end_silent(Arc::downgrade(&self.by_id)));
     }
-    by_id.insert((owner, id), session.clone());
-    Ok(session)
+    Ok(heard)
   }
 
-  /// Ends a session: its messages go to others.
+  /// Ends a session: its messages go to others, and a poll that waits ends.
   pub(super) fn remove(&self, owner: TokenId, id: [u8; 16]) {
     let session = locked(&self.by_id).remove(&(owner, id));
-    drop(session);
+    if let Some(session) = session {
+      session.close();
+    }
+  }
+
+  /// Whether nobody listens.
+  pub(in crate::server) fn is_empty(&self) -> bool {
+    locked(&self.by_id).is_empty()
   }
 
   /// Ends all sessions, and leaves their messages to them for a while.
@@ -69,29 +83,22 @@ impl Sessions {
       self.is_closed.store(true, Ordering::Release);
       by_id.drain().map(|(_, session)| session).collect()
     };
-    for session in sessions {
-      session.leave(LEFT).await;
-    }
+    join_all(sessions.iter().map(|session| session.leave(LEFT))).await;
   }
 }
 
-/// Ends sessions that were not heard of for as long as their leases, until there is none.
+/// Ends sessions that were not heard of for as long as their leases, while the database is open.
 async fn end_silent(by_id: Weak<Mutex<ById>>) {
   loop {
     tokio::time::sleep(LOOK).await;
     let Some(by_id) = by_id.upgrade() else {
       return;
     };
-    let (ended, is_empty) = {
-      let mut by_id = locked(&by_id);
-      let ended: Vec<_> = by_id.extract_if(|_, session| session.is_silent()).collect();
-      (ended, by_id.is_empty())
-    };
-    // The messages go to others, outside the lock.
-    drop(ended);
-    if is_empty {
-      return;
-    }
+    let silent: Vec<_> = locked(&by_id)
+      .extract_if(|_, session| session.is_silent())
+      .collect();
+    // Their messages go to others, outside the lock.
+    drop(silent);
   }
 }
 
