@@ -14,10 +14,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::activity::Activity;
+use super::request::Peer;
 use super::respond::keeping;
-use super::route::{self, Peer};
+
 use super::socket::QuickSocket;
-use super::{Encryption, ServerLimits, Shared};
+use super::{Encryption, ServerLimits, Shared, route};
 
 /// HTTP/2 streams of one connection. Deno's watches are streams of the connection that its calls use.
 const STREAMS: u32 = 1_000;

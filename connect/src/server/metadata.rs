@@ -11,9 +11,8 @@ use super::Shared;
 use super::admit::busy;
 use super::call::Call;
 use super::databases::Database;
-use super::request::{bearer, header, invalid_token, whole_body};
+use super::request::{Peer, bearer, header, invalid_token, whole_body};
 use super::respond::{Body, Refusal, whole};
-use super::route::Peer;
 use crate::protocol::{
   DatabaseMetadata, Endpoint, EndpointConsistency, Extensions, HEADER_EXTENSIONS, MetadataRequest,
   NEWEST_VERSION,

@@ -1,5 +1,6 @@
 //! A request of the data path, and what is read of any request.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,6 +16,13 @@ use super::databases::Database;
 use super::gate::{Gate, Permit};
 use super::respond::Refusal;
 use super::tokens::TokenId;
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+  pub(super) address: IpAddr,
+  pub(super) is_encrypted: bool,
+}
 
 /// A request of the data path whose client may make it.
 pub(super) struct DataRequest {

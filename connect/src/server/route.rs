@@ -1,6 +1,5 @@
 //! Which call a request is, and who answers it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,15 +8,9 @@ use hyper::body::Incoming;
 
 use super::admit::admit;
 use super::call::Call;
+use super::request::Peer;
 use super::respond::{Body, Refusal};
 use super::{Shared, metadata, queue, read, watch, write};
-
-/// Where a request came from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
-  pub(super) address: IpAddr,
-  pub(super) is_encrypted: bool,
-}
 
 /// Answers a request, whatever it is.
 pub(super) async fn handle(
