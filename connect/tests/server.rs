@@ -213,7 +213,7 @@ fn silent_connections_end() {
     stream.write_all(begin).unwrap();
     let started = Instant::now();
     let _ = stream.read_to_end(&mut Vec::new());
-    assert!(started.elapsed() < Duration::from_secs(3), "{begin:?}");
+    assert!(started.elapsed() < Duration::from_secs(8), "{begin:?}");
   }
 }
 
@@ -604,8 +604,8 @@ fn no_keys_to_watch_is_no_error() {
 #[test]
 fn half_sent_requests_hold_nobody_up() {
   let mut limits = ServerLimits::default();
-  limits.body_time = Duration::from_millis(500);
-  limits.head_time = Duration::from_millis(800);
+  limits.body_time = Duration::from_secs(4);
+  limits.head_time = Duration::from_secs(5);
   let builder = Server::of_database(in_memory(), tokens()).limits(limits);
   let server = TestServer::start(builder);
   let session = Session::open(server.addr, "/", TOKEN);
@@ -628,7 +628,7 @@ fn half_sent_requests_hold_nobody_up() {
     .collect();
   let started = Instant::now();
   assert_eq!(value(&session, b"a"), None);
-  assert!(started.elapsed() < Duration::from_millis(400));
+  assert!(started.elapsed() < Duration::from_secs(3));
   // They are given up in time: a late body is told, a late head cut off.
   for (index, stream) in halves.iter_mut().enumerate() {
     let mut answer = Vec::new();
