@@ -332,7 +332,7 @@ fn messages_of_a_client_that_died_go_to_others() {
   assert!(message.id.as_str().ends_with(&id));
   let waited = started.elapsed();
   assert!(
-    waited > Duration::from_secs(3) && waited < Duration::from_secs(9),
+    waited > Duration::from_secs(3) && waited < Duration::from_secs(20),
     "{waited:?}"
   );
   // What the dead one asks for now comes too late.
@@ -371,7 +371,7 @@ fn a_server_that_is_gone_is_an_error_in_time() {
   let written = store.atomic_write(write([sum("n")])).wait_blocking();
   assert_eq!(written.unwrap_err().kind(), ErrorKind::Unavailable);
   assert!(
-    started.elapsed() < Duration::from_secs(4),
+    started.elapsed() < Duration::from_secs(10),
     "{:?}",
     started.elapsed()
   );

@@ -577,7 +577,7 @@ fn watch_begins_with_all_keys_and_ends_cleanly() {
   let started = Instant::now();
   let count = stream.read(&mut piece).unwrap();
   assert!(piece[..count].windows(4).any(|window| window == KEEP_ALIVE));
-  assert!(started.elapsed() < Duration::from_secs(6));
+  assert!(started.elapsed() < Duration::from_secs(15));
   server.stop();
   let mut rest = Vec::new();
   stream.read_to_end(&mut rest).unwrap();
