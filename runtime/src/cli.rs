@@ -98,8 +98,8 @@ Example:
   Delete(KeyArgs),
   /// Serve databases to Deno, Node and kv on other machines
   #[command(
-    after_help = "It prints how to connect. SIGTERM and Ctrl+C answer what has begun, and stop it; SIGHUP reads tokens
-and certificate again.
+    after_help = "It prints how to connect. On SIGTERM and Ctrl+C it completes the requests in flight and exits; on SIGHUP
+it reloads tokens and certificate.
 
 Examples:
   kv serve app.sqlite3
@@ -140,7 +140,7 @@ pub struct RunArgs {
 #[group(required = true, multiple = false)]
 pub struct DatabaseArgs {
   /// A database file, or the URL of a database that is served
-  #[arg(long, value_name = "PATH|URL")]
+  #[arg(long, value_name = "PATH")]
   pub db: Option<String>,
   /// A script, for its default database
   #[arg(long, value_name = "FILE")]
@@ -151,7 +151,7 @@ pub struct DatabaseArgs {
 pub struct ReplArgs {
   /// A database file, which is made if there is none, or the URL of a database that is served. Default: a database in
   /// memory
-  #[arg(long, value_name = "PATH|URL", conflicts_with = "script")]
+  #[arg(long, value_name = "PATH", conflicts_with = "script")]
   pub db: Option<String>,
   /// A script, for its default database
   #[arg(long, value_name = "FILE")]

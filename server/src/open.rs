@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use kv_connect::server::{Builder, Server, Tokens};
-use kv_store::engine::{Backend, StoreError};
+use kv_store::engine::{Backend, ErrorKind, StoreError};
 use kv_store::sqlite::{self, SqliteOptions};
 
 use crate::ServeArgs;
@@ -28,12 +28,18 @@ pub(crate) fn databases(args: &ServeArgs) -> Result<Builder> {
       if args.read_only && !file.exists() {
         bail!("there is no database {}", file.display());
       }
+      if file.as_os_str() == ":memory:" {
+        bail!("a database in memory can't be served");
+      }
+      if sqlite::is_of_another_program(file) {
+        bail!("{}: {FOREIGN}", file.display());
+      }
       let backend = sqlite::open_file(file, &options)?;
       Ok(Server::of_database(backend, tokens))
     }
     (None, Some(folder)) => {
       if !folder.is_dir() {
-        bail!("{} is no folder: make it first", folder.display());
+        bail!("{} is not a folder", folder.display());
       }
       // Files are opened without following links.
       let folder = folder
@@ -59,8 +65,14 @@ async fn open(
   if !may_create && !file.exists() {
     return Ok(None);
   }
+  if sqlite::is_of_another_program(&file) {
+    return Err(StoreError::new(ErrorKind::NotADatabase, FOREIGN));
+  }
   sqlite::open_file_on_thread(file, options).await.map(Some)
 }
+
+/// Serving such a database would add our tables to it.
+const FOREIGN: &str = "it is a database of another program: it has tables, and none of Deno KV's";
 
 /// What is served, for people.
 pub(crate) fn shown(args: &ServeArgs) -> String {

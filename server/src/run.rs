@@ -3,9 +3,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use kv_connect::server::{Server, ServerLimits, Tls};
+use kv_connect::server::{Server, ServerLimits, Tls, Tokens};
 use tokio::net::TcpListener;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
 use crate::token::Source;
@@ -40,7 +40,16 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
 
 /// Logs to standard error, so that standard output has what a person or a script asked for.
 fn log(args: &ServeArgs) -> Result<()> {
-  let filter: Targets = args.log_level.parse().context("--log-level")?;
+  let filter = match args.log_level.parse::<LevelFilter>() {
+    // The libraries below say a lot at these levels.
+    Ok(level) => ["kv_connect", "kv_server", "kv_store"]
+      .into_iter()
+      .fold(Targets::new(), |targets, name| {
+        targets.with_target(name, level)
+      })
+      .with_default(level.min(LevelFilter::WARN)),
+    Err(_) => args.log_level.parse().context("--log-level")?,
+  };
   let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
   let registry = tracing_subscriber::registry().with(filter);
   match args.log {
@@ -70,12 +79,14 @@ async fn run(args: &ServeArgs) -> Result<()> {
     .build();
   server.prepare().await.context(open::shown(args))?;
   // After the database: a token is not kept beside one that can't be opened.
-  server.set_tokens(source.read()?);
+  let tokens = source.read()?;
+  must_fit(args, &tokens)?;
+  server.set_tokens(tokens);
   let listener = listen(args.addr).await?;
   let addr = listener.local_addr()?;
   if let Some(admin) = args.admin_addr {
     let admin = listen(admin).await?;
-    tracing::info!(addr = %admin.local_addr()?, "answers operators");
+    tracing::info!(addr = %admin.local_addr()?, "listening for operators");
     let server = server.clone();
     tokio::spawn(async move { server.serve_admin(admin).await });
   }
@@ -85,7 +96,7 @@ async fn run(args: &ServeArgs) -> Result<()> {
     "{}",
     hints::how_to_connect(args, addr, &source)
   );
-  tracing::info!(%addr, what = open::shown(args), tls = tls.is_some(), read_only = args.read_only, "serves");
+  tracing::info!(%addr, what = open::shown(args), tls = tls.is_some(), read_only = args.read_only, "listening");
   let serving = {
     let (server, tls) = (server.clone(), tls.clone());
     tokio::spawn(async move {
@@ -97,9 +108,9 @@ async fn run(args: &ServeArgs) -> Result<()> {
   };
   loop {
     match signals.next().await {
-      Signal::Reload => reload(&server, &source, tls.as_ref()),
+      Signal::Reload => reload(args, &server, &source, tls.as_ref()),
       Signal::Stop(name) => {
-        tracing::info!(signal = name, "stops");
+        tracing::info!(signal = name, "shutting down");
         break;
       }
     }
@@ -118,7 +129,17 @@ async fn run(args: &ServeArgs) -> Result<()> {
     // Who asks twice does not want to wait.
     () = signals.stop_again() => bail!("stopped before everything that had begun was answered"),
   }
-  tracing::info!("stopped");
+  tracing::info!("shut down");
+  Ok(())
+}
+
+/// Tokens for databases by their names make no sense where there is one that has none.
+fn must_fit(args: &ServeArgs, tokens: &Tokens) -> Result<()> {
+  if args.dir.is_none() && tokens.name_databases() {
+    bail!(
+      "the token file names databases, which only --dir has: a token for one file has rights and no more"
+    );
+  }
   Ok(())
 }
 
@@ -129,17 +150,26 @@ async fn listen(addr: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Reads tokens and certificate again. What can't be read stays as it was.
-fn reload(server: &Server, source: &Source, tls: Option<&Tls>) {
-  match source.read() {
+fn reload(args: &ServeArgs, server: &Server, source: &Source, tls: Option<&Tls>) {
+  let tokens = source.read().and_then(|tokens| {
+    must_fit(args, &tokens)?;
+    Ok(tokens)
+  });
+  match tokens {
     Ok(tokens) => {
       server.set_tokens(tokens);
-      tracing::info!("has read its tokens again");
+      tracing::info!("tokens reloaded");
     }
-    Err(error) => tracing::error!(error = format!("{error:#}"), "the tokens stay as they were"),
+    Err(error) => tracing::error!(
+      error = format!("{error:#}"),
+      "reloading the tokens failed; the old ones stay in use"
+    ),
   }
   match tls.map(Tls::reload) {
-    Some(Ok(())) => tracing::info!("has read its certificate again"),
-    Some(Err(error)) => tracing::error!(%error, "the certificate stays as it was"),
+    Some(Ok(())) => tracing::info!("certificate reloaded"),
+    Some(Err(error)) => {
+      tracing::error!(%error, "reloading the certificate failed; the old one stays in use")
+    }
     None => {}
   }
 }

@@ -28,7 +28,7 @@ impl Source {
     if let Some(file) = &args.token_file {
       return Self::File(file.clone());
     }
-    if std::env::var_os(VARIABLE).is_some() {
+    if std::env::var_os(VARIABLE).is_some_and(|value| !value.is_empty()) {
       return Self::Variable;
     }
     Self::Made(match (&args.file, &args.dir) {
@@ -61,8 +61,9 @@ impl Source {
 }
 
 fn read_file(file: &Path) -> Result<Tokens> {
-  let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
-  Tokens::parse(&text).with_context(|| file.display().to_string())
+  let context = || format!("the token file {}", file.display());
+  let text = fs::read_to_string(file).with_context(context)?;
+  Tokens::parse(&text).with_context(context)
 }
 
 /// Makes a token of 244 random bits, for the owner's eyes only.

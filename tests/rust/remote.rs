@@ -408,10 +408,10 @@ fn server_says_what_is_wrong_with_its_arguments() {
       &["none.sqlite3", "--read-only"],
       "there is no database none.sqlite3",
     ),
-    (&["--dir", "none"], "none is no folder"),
+    (&["--dir", "none"], "none is not a folder"),
     (
       &["kv.sqlite3", "--token-file", "none"],
-      "none: No such file",
+      "the token file none: No such file",
     ),
     (&["kv.sqlite3", "--tls-cert", "none"], "--tls-key"),
     (

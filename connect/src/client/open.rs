@@ -33,7 +33,9 @@ pub async fn open(url: Url, options: ClientOptions) -> Result<Arc<dyn Backend>, 
   }
   let token = match &options.token {
     Some(token_for) => token_for(&url),
-    None => std::env::var(VARIABLE).ok(),
+    None => std::env::var(VARIABLE)
+      .ok()
+      .filter(|token| !token.is_empty()),
   };
   let token = token.ok_or_else(|| {
     StoreError::new(

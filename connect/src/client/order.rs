@@ -1,8 +1,8 @@
 //! Which calls of a handle wait for one another.
 //!
 //! Calls that touch the same keys happen in the order in which they are made: a read waits for the outstanding writes of
-//! its keys, a write for the outstanding reads and writes of its keys, and a message for the messages before it. Calls
-//! that have no key in common are on their way at the same time.
+//! its keys, and a write for the outstanding reads and writes of its keys. Calls that have no key in common are on their
+//! way at the same time, and so are sums of the same keys, which come to the same in any order.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -19,13 +19,14 @@ type Key = Vec<u8>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Access {
   Read,
+  Add,
   Write,
 }
 
 impl Access {
-  /// Two reads don't meet.
+  /// Two reads don't meet, nor do two sums.
   fn meets(self, other: Self) -> bool {
-    self == Self::Write || other == Self::Write
+    self != other || self == Self::Write
   }
 }
 
@@ -35,7 +36,6 @@ pub(super) struct Footprint {
   points: Vec<(Key, Access)>,
   /// From a key up to and without another.
   ranges: Vec<(Key, Key, Access)>,
-  enqueues: bool,
   /// It comes after all calls before it.
   is_last: bool,
 }
@@ -56,10 +56,7 @@ impl Footprint {
   }
 
   pub(super) fn of_write(write: &AtomicWrite) -> Self {
-    let mut footprint = Self {
-      enqueues: !write.enqueues.is_empty(),
-      ..Self::default()
-    };
+    let mut footprint = Self::default();
     let checked = write.checks.iter().map(|check| &check.key);
     let checked = checked.map(|key| (key.clone(), Access::Read));
     footprint.points.extend(checked);
@@ -71,6 +68,7 @@ impl Footprint {
           let range = (mutation.key.clone(), end, Access::Write);
           footprint.ranges.push(range);
         }
+        MutationKind::Sum(_) => footprint.points.push((mutation.key.clone(), Access::Add)),
         _ => footprint.points.push((mutation.key.clone(), Access::Write)),
       }
     }
@@ -98,7 +96,6 @@ struct Calls {
   points: BTreeMap<Key, Vec<(u64, Access)>>,
   /// The calls that touch ranges.
   ranges: BTreeSet<u64>,
-  last_enqueue: Option<u64>,
 }
 
 struct Call {
@@ -150,9 +147,6 @@ impl Calls {
         .collect();
     }
     let mut numbers = BTreeSet::new();
-    if footprint.enqueues {
-      numbers.extend(self.last_enqueue);
-    }
     for (key, access) in &footprint.points {
       numbers.extend(meeting(self.points.get(key), *access));
       numbers.extend(self.ranges_that_meet(key, None, *access));
@@ -205,9 +199,6 @@ impl Calls {
     if !footprint.ranges.is_empty() {
       self.ranges.insert(number);
     }
-    if footprint.enqueues {
-      self.last_enqueue = Some(number);
-    }
     self.outstanding.insert(number, Call { footprint, done });
     number
   }
@@ -225,9 +216,6 @@ impl Calls {
       }
     }
     self.ranges.remove(&number);
-    if self.last_enqueue == Some(number) {
-      self.last_enqueue = None;
-    }
   }
 }
 
@@ -289,11 +277,8 @@ mod tests {
     write(key, MutationKind::SetWithVersionstamp(Value::U64(1)))
   }
 
-  fn message() -> Footprint {
-    Footprint {
-      enqueues: true,
-      ..Footprint::default()
-    }
+  fn sum(key: &str) -> Footprint {
+    write(key, MutationKind::Sum(Value::U64(1)))
   }
 
   #[test]
@@ -311,8 +296,9 @@ mod tests {
       (suffixed("a"), read("a\u{1}", "b"), true),
       (read("a\u{1}", "b"), suffixed("a"), true),
       (suffixed("a"), suffixed("b"), false),
-      (message(), message(), true),
-      (message(), set("a"), false),
+      (sum("a"), sum("a"), false),
+      (sum("a"), set("a"), true),
+      (sum("a"), read("a", "b"), true),
       (read("x", "y"), Footprint::last(), true),
     ] {
       let order = Order::default();

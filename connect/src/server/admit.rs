@@ -69,7 +69,9 @@ pub(super) async fn admit(
 
 /// There was no room for the request in time.
 pub(super) fn busy() -> Refusal {
-  Refusal::unavailable("too many requests of this token are at work; nothing was done")
+  Refusal::unavailable(
+    "too many requests, watches or waits for messages of this token are at work; nothing was done",
+  )
 }
 
 fn must_allow(token: &Token, call: Call) -> Result<(), Refusal> {

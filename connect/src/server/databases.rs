@@ -11,6 +11,7 @@ use kv_store::engine::{Backend, StoreError};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use super::names::check_name;
 use super::queue::Sessions;
 use super::respond::Refusal;
 
@@ -23,16 +24,6 @@ pub type Opener = Arc<
 
 /// Names that are open at a time.
 const MOST: usize = 1_000;
-/// Characters of a name.
-const LONGEST: usize = 64;
-
-/// A name that no database can have.
-#[derive(Debug, thiserror::Error)]
-#[error(
-  "invalid database name: a name has up to {LONGEST} letters, digits, '-', '_' and '.', and does not begin with '.'"
-)]
-pub struct InvalidName;
-
 pub(super) struct Databases {
   kind: Kind,
   is_read_only: bool,
@@ -102,16 +93,6 @@ impl Database {
   }
 }
 
-/// Refuses what is not a plain file name.
-fn check_name(name: &str) -> Result<(), InvalidName> {
-  let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-  let is_name = !name.is_empty()
-    && name.len() <= LONGEST
-    && !name.starts_with('.')
-    && name.bytes().all(is_allowed);
-  is_name.then_some(()).ok_or(InvalidName)
-}
-
 impl Databases {
   pub(super) fn one(backend: Arc<dyn Backend>) -> Self {
     Self {
@@ -171,6 +152,7 @@ impl Databases {
           let Some(backend) = opener(name.to_owned(), may_create).await? else {
             return Ok(Err(not_found(name)));
           };
+          tracing::info!(target: "kv_connect", database = name, "opened a database");
           let database = Database::open(Some(name.to_owned()), backend, self.is_read_only);
           database.await.map(Ok)
         });
@@ -273,30 +255,4 @@ fn not_found(name: &str) -> Refusal {
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
   mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-  use super::check_name;
-
-  #[test]
-  fn names_are_file_names() {
-    for name in ["a", "orders-2026_b.c", &"x".repeat(64)] {
-      assert!(check_name(name).is_ok(), "{name}");
-    }
-    for name in [
-      "",
-      ".",
-      "..",
-      ".a",
-      "a/b",
-      "a\\b",
-      "a%2fb",
-      "é",
-      "a b",
-      &"x".repeat(65),
-    ] {
-      assert!(check_name(name).is_err(), "{name}");
-    }
-  }
 }

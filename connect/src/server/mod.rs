@@ -6,7 +6,7 @@
 //! | `route.rs`, `admit.rs` | which call a request is, and whether its client may make it |
 //! | `call.rs`, `request.rs`, `respond.rs` | what all calls share: requests, answers, and what an error looks like |
 //! | `metadata.rs`, `read.rs`, `write.rs`, `watch.rs`, `queue/` | the calls |
-//! | `databases.rs` | the databases that are served, by their names |
+//! | `databases.rs`, `names.rs` | the databases that are served, by their names |
 //! | `tokens.rs`, `gate.rs` | who may do what, and how much of it at a time |
 //! | `metrics.rs`, `admin.rs` | figures and health for operators |
 //!
@@ -23,6 +23,7 @@ mod gate;
 mod listen;
 mod metadata;
 mod metrics;
+mod names;
 mod queue;
 mod read;
 mod request;
@@ -44,9 +45,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch as signal;
 
 use databases::Databases;
-pub use databases::{InvalidName, Opener};
+pub use databases::Opener;
 use gate::Gates;
 use metrics::Metrics;
+pub use names::InvalidName;
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};
 pub use tokens::{InvalidTokens, Rights, Token, Tokens};

@@ -102,6 +102,9 @@ impl From<StoreError> for Refusal {
       | ErrorKind::NotADatabase
       | ErrorKind::NewerFormat
       | ErrorKind::Replaced
+      | ErrorKind::Full
+      | ErrorKind::Io
+      | ErrorKind::ReadOnly
       | ErrorKind::Damaged => StatusCode::CONFLICT,
       // After an error nothing is stored, so trying again does no harm.
       _ => StatusCode::SERVICE_UNAVAILABLE,

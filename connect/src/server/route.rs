@@ -19,6 +19,7 @@ pub(super) async fn handle(
   request: Request<Incoming>,
 ) -> Response<Body> {
   let started = Instant::now();
+  let path = request.uri().path().to_owned();
   let (call, result) = match call_of(shared, &request) {
     Ok((name, call)) => {
       let result = answer(shared, peer, request, name.as_deref(), call).await;
@@ -34,7 +35,7 @@ pub(super) async fn handle(
   });
   shared.metrics.answered(call, &response, started.elapsed());
   tracing::debug!(
-    target: "kv_connect", peer = %peer.address, call = call.name(), status = response.status().as_u16(),
+    target: "kv_connect", peer = %peer.address, call = call.name(), path, status = response.status().as_u16(),
     us = started.elapsed().as_micros() as u64, "answered"
   );
   response

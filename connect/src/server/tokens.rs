@@ -16,6 +16,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use super::names::check_name;
+
 /// How long a token of the data path lasts. npm's client asks for another when less than five minutes are left, Deno's
 /// each minute.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -225,6 +227,11 @@ impl Tokens {
     Ok(Self(tokens))
   }
 
+  /// Whether one of them is for some databases only.
+  pub fn name_databases(&self) -> bool {
+    self.0.iter().any(|token| token.databases.is_some())
+  }
+
   /// The access token that a client has shown. All are compared, in the same time whether or not one fits.
   pub(super) fn find(&self, secret: &str) -> Option<&Token> {
     let digest: [u8; 32] = Sha256::digest(secret).into();
@@ -316,6 +323,9 @@ fn parse_line(line: &str) -> Result<Token, String> {
     token = token.rights(rights);
   }
   let databases: BTreeSet<_> = words.map(str::to_owned).collect();
+  if let Some(name) = databases.iter().find(|name| check_name(name).is_err()) {
+    return Err(format!("\"{name}\" is no name of a database"));
+  }
   if !databases.is_empty() {
     token = token.databases(databases);
   }
@@ -372,6 +382,7 @@ mod tests {
       "# none",
       "short",
       "0123456789abcdef readwrite",
+      "0123456789abcdef read # a comment",
       "0123456789abcdef\n0123456789abcdef read",
     ] {
       assert!(Tokens::parse(wrong).is_err(), "{wrong}");

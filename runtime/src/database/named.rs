@@ -1,8 +1,8 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use deno_core::url::Url;
-use rusqlite::{Connection, OpenFlags};
+use kv_ext::store::sqlite;
 
 use crate::cli::DatabaseArgs;
 use crate::paths;
@@ -66,7 +66,7 @@ impl NamedDatabase {
   /// The file is a database of another program.
   pub fn must_be_no_other(&self) -> Result<()> {
     match &self.file {
-      Some(file) if file.is_file() && is_other(file).unwrap_or(false) => bail!(
+      Some(file) if sqlite::is_of_another_program(file) => bail!(
         "{} is a database of another program: it has tables, and none of Deno KV's",
         file.display()
       ),
@@ -82,14 +82,4 @@ impl NamedDatabase {
       (None, Some(url)) => url.into(),
     }
   }
-}
-
-/// Whether the file has tables, but none of ours. Opening the file reports any other problem.
-fn is_other(file: &Path) -> rusqlite::Result<bool> {
-  let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-  connection.query_row(
-    "SELECT count(*) > 0 AND sum(name = 'migration_state') = 0 FROM sqlite_schema",
-    [],
-    |row| row.get(0),
-  )
 }

@@ -135,6 +135,12 @@ pub fn is_open(path: &Path) -> bool {
   file::in_use::is_in_use(path)
 }
 
+/// Whether a file is a database that has tables, and none of Deno KV's: opening it would add them. False where there is
+/// no such file, or it can't be read.
+pub fn is_of_another_program(path: &Path) -> bool {
+  path.is_file() && file::schema::is_foreign_database(path).unwrap_or(false)
+}
+
 /// Commits what waits for all files that are open in this process, and closes them, whoever still has them. To be
 /// called when the process is about to end without dropping what it has, as by `std::process::exit`: the log is
 /// moved into each file. Calls on them fail afterwards.

@@ -7,7 +7,9 @@
 //! expire, so that a write of others has one tree less to change. Deno removes expired rows by
 //! `expiration_ms >= 0`, and uses it.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 
 /// The steps that lead to the newest format this program knows.
 const MIGRATIONS: [&str; 3] = [
@@ -236,6 +238,17 @@ pub(crate) fn missing(connection: &Connection) -> rusqlite::Result<Option<String
     }
   }
   Ok(None)
+}
+
+/// Whether a file has tables, and none of Deno KV's.
+pub(crate) fn is_foreign_database(path: &Path) -> rusqlite::Result<bool> {
+  let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+  let connection = Connection::open_with_flags(path, flags)?;
+  connection.query_row(
+    "SELECT count(*) > 0 AND sum(name = 'migration_state') = 0 FROM sqlite_schema",
+    [],
+    |row| row.get(0),
+  )
 }
 
 /// The format version, of a file that has a table for it.
