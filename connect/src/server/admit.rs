@@ -10,7 +10,7 @@ use super::Shared;
 use super::call::Call;
 use super::request::{DataRequest, bearer, header, invalid_token, whole_body};
 use super::respond::Refusal;
-use super::tokens::{Rights, Token};
+use super::tokens::{DataToken, Rights, Token};
 use crate::protocol::{HEADER_DATABASE_ID, HEADER_DOMAIN_ID, HEADER_VERSION, too_many};
 
 /// Checks version, token and database of a request, and reads its body.
@@ -27,16 +27,17 @@ pub(super) async fn admit(
     None if headers.contains_key(HEADER_DOMAIN_ID) => HEADER_DOMAIN_ID,
     _ => return Err(Refusal::bad_request("Expected protocol version 2 or 3.")),
   };
-  let secret = bearer(&headers)?;
-  let (tokens, now) = (shared.tokens(), SystemTime::now());
+  let data_token = DataToken::parse(bearer(&headers)?).ok_or_else(invalid_token)?;
+  let tokens = shared.tokens();
   // Before the database is opened: strangers don't learn which there are.
-  let named = tokens.named_by(secret, now);
-  if !named.is_some_and(|token| token.is_for(name)) {
+  let token = tokens
+    .named_by(&data_token, SystemTime::now())
+    .filter(|token| token.is_for(name))
+    .ok_or_else(invalid_token)?;
+  let database = shared.databases.get(name, false).await?;
+  if !token.has_signed(&data_token, database.id) {
     return Err(invalid_token());
   }
-  let database = shared.databases.get(name, false).await?;
-  let token = tokens.verify(secret, database.id, now);
-  let token = token.ok_or_else(invalid_token)?;
   let id = header(&headers, id_header).and_then(|id| Uuid::parse_str(id).ok());
   if id != Some(database.id) {
     return Err(Refusal::bad_request("Invalid database id."));

@@ -24,13 +24,14 @@ pub type Opener = Arc<
 
 /// Names that are open at a time.
 const MOST: usize = 1_000;
+
 pub(super) struct Databases {
   kind: Kind,
   is_read_only: bool,
 }
 
-/// An open database, or why there is none: then the slot is forgotten.
-type Slot = Arc<OnceCell<Result<Arc<Database>, Refusal>>>;
+/// Empty until the database is open, and where it can't be opened: then it is forgotten.
+type Slot = Arc<OnceCell<Arc<Database>>>;
 type Slots = HashMap<String, Slot>;
 
 enum Kind {
@@ -149,29 +150,20 @@ impl Databases {
         check_name(name).map_err(|error| Refusal::bad_request(error.to_string()))?;
         let slot = slot_of(&mut locked(open), name)?;
         let opened = slot.get_or_try_init(|| async {
-          let Some(backend) = opener(name.to_owned(), may_create).await? else {
-            return Ok(Err(not_found(name)));
-          };
+          let failed = |error| cannot_open(name, &error);
+          let backend = opener(name.to_owned(), may_create).await.map_err(failed)?;
+          let backend = backend.ok_or_else(|| not_found(name))?;
           tracing::info!(target: "kv_connect", database = name, "opened a database");
           let database = Database::open(Some(name.to_owned()), backend, self.is_read_only);
-          database.await.map(Ok)
+          database.await.map_err(failed)
         });
-        let opened = match opened.await {
-          Ok(Ok(database)) => Ok(database.clone()),
-          Ok(Err(_)) => Err(not_found(name)),
-          Err(error) => {
-            // Clients don't learn where the file is.
-            tracing::error!(target: "kv_connect", database = name, %error, "a database can't be opened");
-            Err(Refusal::new(
-              StatusCode::CONFLICT,
-              format!("the database {name} can't be opened: the server's log says why"),
-            ))
+        let database = match opened.await {
+          Ok(database) => database.clone(),
+          Err(refusal) => {
+            forget(&mut locked(open), name);
+            return Err(refusal);
           }
         };
-        if opened.is_err() {
-          forget(&mut locked(open), name);
-        }
-        let database = opened?;
         *locked(&database.used) = Instant::now();
         Ok(database)
       }
@@ -193,9 +185,7 @@ impl Databases {
       Kind::ByName { open, .. } => {
         let open = locked(open);
         let open = open.values().filter_map(|slot| slot.get());
-        open
-          .filter_map(|opened| opened.as_ref().ok().cloned())
-          .collect()
+        open.cloned().collect()
       }
     }
   }
@@ -221,7 +211,7 @@ impl Databases {
 fn slot_of(open: &mut Slots, name: &str) -> Result<Slot, Refusal> {
   if open.len() >= MOST && !open.contains_key(name) {
     let idle = open.iter().filter_map(|(name, slot)| {
-      let database = slot.get()?.as_ref().ok()?;
+      let database = slot.get()?;
       // Nothing but the slot has it.
       let is_idle = Arc::strong_count(database) == 1 && database.sessions.is_empty();
       is_idle.then(|| (*locked(&database.used), name.clone()))
@@ -238,12 +228,18 @@ fn slot_of(open: &mut Slots, name: &str) -> Result<Slot, Refusal> {
 
 /// Forgets a name whose database could not be opened.
 fn forget(open: &mut Slots, name: &str) {
-  if open
-    .get(name)
-    .is_some_and(|slot| !matches!(slot.get(), Some(Ok(_))))
-  {
+  if open.get(name).is_some_and(|slot| !slot.initialized()) {
     open.remove(name);
   }
+}
+
+/// Clients don't learn where the file is.
+fn cannot_open(name: &str, error: &StoreError) -> Refusal {
+  tracing::error!(target: "kv_connect", database = name, %error, "a database can't be opened");
+  Refusal::new(
+    StatusCode::CONFLICT,
+    format!("the database {name} can't be opened: the server's log says why"),
+  )
 }
 
 fn not_found(name: &str) -> Refusal {

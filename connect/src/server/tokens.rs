@@ -158,6 +158,12 @@ impl Token {
     mac.map_or([0; 32], |mac| mac.finalize().into_bytes().into())
   }
 
+  /// Whether a token of the data path was made of this one, for this database.
+  pub(super) fn has_signed(&self, data_token: &DataToken, database_id: Uuid) -> bool {
+    let expected = self.signature(data_token.expires_at, database_id);
+    expected.ct_eq(&data_token.signature).into()
+  }
+
   /// A token for the data path of a database, and when it ends.
   pub(super) fn issue(&self, database_id: Uuid, now: SystemTime) -> (String, SystemTime) {
     let expires_at = now + LIFETIME;
@@ -244,37 +250,21 @@ impl Tokens {
     found
   }
 
-  /// The access token that a token of the data path names, if it has not ended. Whether its signature is right is another
-  /// matter.
-  pub(super) fn named_by(&self, data_token: &str, now: SystemTime) -> Option<&Token> {
-    let parts = DataToken::parse(data_token)?;
-    let token = self.of(parts.id)?;
-    parts.is_in_time(now).then_some(token)
+  /// The access token that a token of the data path names, if it has not ended. Whether its signature is right,
+  /// [`Token::has_signed`] says.
+  pub(super) fn named_by(&self, data_token: &DataToken, now: SystemTime) -> Option<&Token> {
+    let token = self.of(data_token.id)?;
+    data_token.is_in_time(now).then_some(token)
   }
 
   /// The access token of this id.
   pub(super) fn of(&self, id: TokenId) -> Option<&Token> {
     self.0.iter().find(|token| token.id() == id)
   }
-
-  /// The access token that a token of a database's data path was made of.
-  pub(super) fn verify(
-    &self,
-    data_token: &str,
-    database_id: Uuid,
-    now: SystemTime,
-  ) -> Option<&Token> {
-    let parts = DataToken::parse(data_token)?;
-    // The id is no secret.
-    let token = self.of(parts.id)?;
-    let expected = token.signature(parts.expires_at, database_id);
-    let is_signed = bool::from(expected.ct_eq(&parts.signature));
-    (is_signed && parts.is_in_time(now)).then_some(token)
-  }
 }
 
 /// The parts of a token of the data path.
-struct DataToken {
+pub(super) struct DataToken {
   /// In seconds since 1970.
   expires_at: u64,
   id: TokenId,
@@ -282,7 +272,7 @@ struct DataToken {
 }
 
 impl DataToken {
-  fn parse(text: &str) -> Option<Self> {
+  pub(super) fn parse(text: &str) -> Option<Self> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
     let (expires_at, rest) = bytes.split_first_chunk::<8>()?;
     let (id, signature) = rest.split_first_chunk::<8>()?;
@@ -346,7 +336,13 @@ mod tests {
     let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let (issued, expires_at) = token.issue(database, now);
     assert_eq!(expires_at, now + LIFETIME);
-    let is_valid = |text: &str, database, at| tokens.verify(text, database, at).is_some();
+    let verified = |tokens: &Tokens, text: &str, database, at| {
+      DataToken::parse(text).is_some_and(|data_token| {
+        let named = tokens.named_by(&data_token, at);
+        named.is_some_and(|token| token.has_signed(&data_token, database))
+      })
+    };
+    let is_valid = |text: &str, database, at| verified(&tokens, text, database, at);
     assert!(is_valid(&issued, database, now));
     assert!(is_valid(&issued, database, expires_at + GRACE));
     assert!(!is_valid(&issued, database, expires_at + GRACE * 2));
@@ -363,7 +359,7 @@ mod tests {
     assert!(!is_valid(&issued[..issued.len() - 2], database, now));
     // A server without the access token.
     let others = Tokens::new([Token::new("another-secret-of-some-length").unwrap()]);
-    assert!(others.verify(&issued, database, now).is_none());
+    assert!(!verified(&others, &issued, database, now));
   }
 
   #[test]
